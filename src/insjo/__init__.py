@@ -1,0 +1,1 @@
+"""Insjö: the data and AI platform that a company runs itself."""

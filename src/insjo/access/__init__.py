@@ -1,0 +1,1 @@
+"""Who may see what, and what may leave: principals, grants, labels, clearances, audit."""

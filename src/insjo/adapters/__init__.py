@@ -1,0 +1,1 @@
+"""One folder a foreign system: the only importers of engines and network clients."""

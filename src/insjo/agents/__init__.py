@@ -1,0 +1,1 @@
+"""AI apps, conversations, evaluations and the built-in assistant."""

@@ -1,0 +1,1 @@
+"""Catalogs, schemas, tables, views, volumes, functions, tags and lineage."""

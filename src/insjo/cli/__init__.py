@@ -1,0 +1,1 @@
+"""The commands of `insjo`: serve, demo, sql, doctor, config and their kin."""

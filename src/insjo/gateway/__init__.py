@@ -1,0 +1,1 @@
+"""Endpoints, routes, limits, budgets and usage of every model."""

@@ -1,0 +1,1 @@
+"""Jobs, runs, schedules and the durable queue; rooms above register handlers."""

@@ -1,0 +1,1 @@
+"""Documents, passages, vector indexes, search and cited answers."""

@@ -1,0 +1,1 @@
+"""Warehouses, statements, results and ingest."""

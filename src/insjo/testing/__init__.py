@@ -1,0 +1,1 @@
+"""Fakes and adapter contract suites that ship with the product."""

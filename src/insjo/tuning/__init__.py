@@ -1,0 +1,1 @@
+"""Repurposing models: data sets from queries, fine-tuning runs, comparisons."""

@@ -1,0 +1,1 @@
+"""Everything that knows HTTP: one folder a door, pages, templates, static files."""
