@@ -1,0 +1,1 @@
+"""Errors, request context, settings, database, clock, ids, paging, limits and supervised processes; no business nouns."""

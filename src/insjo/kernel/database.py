@@ -1,0 +1,99 @@
+"""The handle to the metadata database: SQLite (WAL) or PostgreSQL by URL, through SQLAlchemy Core."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+"""Every room's `store.py` hangs its tables here, so that migrations see one schema."""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """Moment in UTC, kept as microseconds since 1970 so that both databases compare and sort alike."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        """Aware moment to microseconds."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = "a moment without a time zone must not reach the database"
+            raise ValueError(message)
+        delta = value - _EPOCH
+        return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        """Microseconds to aware moment."""
+        del dialect
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Database:
+    """Connections to the metadata database.
+
+    Use `read()` for queries and `write()` for changes: on SQLite a write takes the one write lock at its beginning, so that two
+    writers wait for each other instead of failing half-way.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+        """Open an engine on the URL; connections are made on demand."""
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        options: dict[str, object] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": 30}
+        self.engine = sa.create_engine(url, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Connection for queries; sees one consistent state."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Connection for changes; commits at the end, rolls back when an error leaves the block."""
+        with self.engine.connect().execution_options(insjo_write=True) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close all pooled connections."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: object, record: object) -> None:
+    """Settings of each new SQLite connection; autocommit off so that `BEGIN` is ours (SQLAlchemy, pysqlite notes)."""
+    del record
+    connection.isolation_level = None  # type: ignore[attr-defined]  # The DBAPI connection is untyped here.
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """A write transaction takes its lock at once; a reading one waits for nobody."""
+    immediate = connection.get_execution_options().get("insjo_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
