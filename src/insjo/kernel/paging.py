@@ -35,7 +35,7 @@ class PageRequest:
         if not self.token:
             return ""
         try:
-            return base64.urlsafe_b64decode(self.token.encode()).decode()
+            return base64.b64decode(self.token.encode(), altchars=b"-_", validate=True).decode()
         except (binascii.Error, ValueError) as error:
             message = "The page token is not one of ours."
             raise InvalidArgument(message, hint="Repeat the list call without it.") from error
