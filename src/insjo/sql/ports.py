@@ -1,0 +1,173 @@
+"""What the SQL room asks of an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from insjo.kernel.cancellation import CancelToken
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What one statement may take.
+
+    Attributes:
+        timeout_s: Longest time in a worker; then StatementTimedOut.
+        queue_timeout_s: Longest wait for a worker; then WarehouseBusy.
+    """
+
+    timeout_s: float = 3600.0
+    queue_timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineColumn:
+    """One column of a result.
+
+    Attributes:
+        name: As the query names it.
+        arrow_type: As it travels.
+        type_text: In Databricks words: `int`, `decimal(10,2)`, `array<struct<a:int>>`, `variant`, `void`.
+    """
+
+    name: str
+    arrow_type: pa.DataType
+    type_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """One Parquet data file that an export wrote.
+
+    Attributes:
+        path: Relative to the folder given, with `/`.
+        rows: Number of rows.
+        size_bytes: Size of the file.
+        partition_values: Column to value as Delta writes it (text), None for NULL; empty for a table without partitions.
+        stats: As in the Delta log: numRecords, minValues, maxValues, nullCount.
+    """
+
+    path: str
+    rows: int
+    size_bytes: int
+    partition_values: dict[str, str | None]
+    stats: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """State of the pool.
+
+    Attributes:
+        workers: Processes wanted.
+        ready: Processes that can take or are running a statement.
+        busy: Statements running.
+        waiting: Statements in the queue.
+        restarts: How often a process was started again since the beginning.
+    """
+
+    workers: int
+    ready: int
+    busy: int
+    waiting: int
+    restarts: int
+
+
+class EngineRows(Protocol):
+    """Rows of a running query: a stream that is read once.
+
+    Leaving it unread keeps a worker busy, so use it as a context manager or call `close`.  Reading raises the errors of `Engine.query`.
+    """
+
+    @property
+    def columns(self) -> tuple[EngineColumn, ...]:
+        """The columns, known before the first row."""
+        ...
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The same as an Arrow schema."""
+        ...
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Batches in order; there may be none."""
+        ...
+
+    def close(self) -> None:
+        """Stop the query if it still runs and give the worker back."""
+        ...
+
+    def __enter__(self) -> EngineRows:
+        """Itself."""
+        ...
+
+    def __exit__(self, *exception: object) -> None:
+        """As `close`."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs SQL that the SQL room produced over tables and files that it already authorised; never calls back.
+
+    `sql` is one SELECT in the engine's own dialect, as `insjo.sql.dialect.transpile` writes it; files of tables stand in it as
+    `read_parquet([...])` with absolute paths.  `tables` are small Arrow IPC streams that the statement sees under their names.
+
+    All methods raise the errors of `insjo.sql.errors`: StatementFailed, StatementCancelled, StatementTimedOut, OutOfMemory, DiskFull,
+    WorkerDied (the statement was lost with its process; the next one runs), WarehouseBusy (the queue is full or took too long).
+    """
+
+    def query(
+        self,
+        sql: str,
+        *,
+        tables: Mapping[str, bytes] | None = None,
+        cancel: CancelToken | None = None,
+        limits: EngineLimits | None = None,
+        on_queue: Callable[[int], None] | None = None,
+    ) -> EngineRows:
+        """Run a query; returns once the columns are known.
+
+        Args:
+            sql: One SELECT.
+            tables: Name to Arrow IPC stream.
+            cancel: Stops it, also while it is read.
+            limits: Times.
+            on_queue: Called with the position in the queue (1 is next) whenever it changes, and with 0 when the statement gets its worker.
+        """
+        ...
+
+    def export(
+        self,
+        sql: str,
+        folder: Path,
+        *,
+        partition_columns: Sequence[str] = (),
+        tables: Mapping[str, bytes] | None = None,
+        cancel: CancelToken | None = None,
+        limits: EngineLimits | None = None,
+        on_queue: Callable[[int], None] | None = None,
+    ) -> list[WrittenFile]:
+        """Write the rows of a query as Parquet files with unique names below `folder`, durable when this returns.
+
+        Nothing of it remains after an error.  No rows give no files.
+        """
+        ...
+
+    def bind(self, sql: str, *, tables: Mapping[str, bytes] | None = None) -> tuple[EngineColumn, ...]:
+        """Columns of a query without running it."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """State of the pool."""
+        ...
+
+    def close(self) -> None:
+        """End the workers; running statements fail with WorkerDied."""
+        ...
