@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ class EngineRows(Protocol):
         """Stop the query if it still runs and give the worker back."""
         ...
 
-    def __enter__(self) -> EngineRows:
+    def __enter__(self) -> Self:
         """Itself."""
         ...
 
