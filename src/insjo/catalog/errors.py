@@ -1,0 +1,188 @@
+"""Errors of the catalog; the codes are those that Databricks uses where it has one."""
+
+from __future__ import annotations
+
+from insjo.kernel.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+    Unimplemented,
+)
+
+
+class InvalidName(InvalidArgument):
+    """A name is empty, too long or holds a character that names may not hold."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class InvalidPath(InvalidArgument):
+    """A path does not lie in a volume, or tries to leave it."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class InvalidColumn(InvalidArgument):
+    """A column's name or type cannot be stored."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class CatalogAlreadyExists(AlreadyExists):
+    """There is a catalog of that name."""
+
+    code = "CATALOG_ALREADY_EXISTS"
+
+
+class SchemaAlreadyExists(AlreadyExists):
+    """There is a schema of that name."""
+
+    code = "SCHEMA_ALREADY_EXISTS"
+
+
+class TableAlreadyExists(AlreadyExists):
+    """There is a table or view of that name."""
+
+    code = "TABLE_OR_VIEW_ALREADY_EXISTS"
+
+
+class VolumeAlreadyExists(AlreadyExists):
+    """There is a volume of that name."""
+
+    code = "VOLUME_ALREADY_EXISTS"
+
+
+class FileAlreadyExists(AlreadyExists):
+    """There is a file or directory at that path."""
+
+    code = "FILE_ALREADY_EXISTS"
+
+
+class ColumnAlreadyExists(AlreadyExists):
+    """The table has a column of that name."""
+
+    code = "FIELD_ALREADY_EXISTS"
+
+
+class CatalogNotFound(NotFound):
+    """The catalog does not exist for this caller."""
+
+    code = "CATALOG_DOES_NOT_EXIST"
+
+
+class SchemaNotFound(NotFound):
+    """The schema does not exist for this caller."""
+
+    code = "SCHEMA_DOES_NOT_EXIST"
+
+
+class TableNotFound(NotFound):
+    """The table or view does not exist for this caller."""
+
+    code = "TABLE_OR_VIEW_NOT_FOUND"
+
+
+class VolumeNotFound(NotFound):
+    """The volume does not exist for this caller."""
+
+    code = "VOLUME_DOES_NOT_EXIST"
+
+
+class FileNotFound(NotFound):
+    """No file or directory is at that path."""
+
+    code = "PATH_NOT_FOUND"
+
+
+class VersionNotFound(InvalidArgument):
+    """The table has no such version, or its log no longer reaches back to it."""
+
+    code = "DELTA_VERSION_NOT_FOUND"
+
+
+class TimestampTooLate(InvalidArgument):
+    """The moment asked for lies after the last commit."""
+
+    code = "DELTA_TIMESTAMP_GREATER_THAN_COMMIT"
+
+
+class TimestampTooEarly(InvalidArgument):
+    """The moment asked for lies before the first commit that is still there."""
+
+    code = "DELTA_TIMESTAMP_EARLIER_THAN_COMMIT_RETENTION"
+
+
+class CommitConflict(Aborted):
+    """Another writer committed to the table first, and this change was computed from what it replaced."""
+
+    code = "COMMIT_VERSION_CONFLICT"
+
+
+class TableBusy(Unavailable):
+    """Another statement has been writing to the table for longer than this one may wait."""
+
+    code = "TABLE_BUSY"
+
+
+class DiskFull(ResourceExhausted):
+    """The disk, a quota or a file size limit is used up; nothing was changed."""
+
+    code = "DISK_FULL"
+
+
+class FileTooLarge(ResourceExhausted):
+    """A file is larger than one upload may be."""
+
+    code = "FILE_TOO_LARGE"
+
+
+class TooManyFiles(ResourceExhausted):
+    """A path or a pattern stands for more files than one statement may read."""
+
+    code = "TOO_MANY_FILES"
+
+
+class NotEmpty(FailedPrecondition):
+    """The object still holds others."""
+
+    code = "NOT_EMPTY"
+
+
+class SchemaNotEmpty(NotEmpty):
+    """The schema still holds tables or volumes."""
+
+    code = "SCHEMA_NOT_EMPTY"
+
+
+class CatalogNotEmpty(NotEmpty):
+    """The catalog still holds schemas."""
+
+    code = "CATALOG_NOT_EMPTY"
+
+
+class DirectoryNotEmpty(NotEmpty):
+    """The directory still holds files."""
+
+    code = "DIRECTORY_NOT_EMPTY"
+
+
+class WrongTableType(FailedPrecondition):
+    """What was asked is possible for another type of table only."""
+
+    code = "WRONG_COMMAND_FOR_OBJECT_TYPE"
+
+
+class TableDamaged(FailedPrecondition):
+    """The log or a file of the table is missing or cannot be read."""
+
+    code = "DELTA_LOG_UNREADABLE"
+
+
+class FeatureUnsupported(Unimplemented):
+    """The table uses a feature of the Delta format that Insjö does not write or read."""
+
+    code = "DELTA_UNSUPPORTED_FEATURES"

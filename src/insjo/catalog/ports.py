@@ -1,0 +1,129 @@
+"""What the catalog needs from the places where tables and files lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from insjo.catalog.types import Column, DataFile, HistoryEntry, NewFile, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A change of a table that becomes visible as one.
+
+    Attributes:
+        read_version: Version from which the change was computed; -1 makes a new table.
+        blind: The change depends on nothing that the table holds, so it may follow whatever others commit meanwhile.
+        columns: The schema after the change, or None when it stays.
+        partition_columns: Only for a new or a replaced table.
+    """
+
+    read_version: int
+    adds: Sequence[NewFile] = ()
+    removes: Sequence[DataFile] = ()
+    operation: str = "WRITE"
+    parameters: Mapping[str, str] | None = None
+    user: str = ""
+    blind: bool = False
+    columns: Sequence[Column] | None = None
+    partition_columns: Sequence[str] | None = None
+    properties: Mapping[str, str] | None = None
+    restored: Sequence[DataFile] = ()
+
+
+class TableStorage(Protocol):
+    """Tables with snapshots and atomic commits (Delta)."""
+
+    def snapshot(
+        self,
+        location: str,
+        *,
+        version: int | None = None,
+        timestamp: datetime | None = None,
+        held: Snapshot | None = None,
+    ) -> Snapshot:
+        """The table at a version, at a moment, or now.
+
+        `held` is an earlier snapshot of the same table: it is returned as it is when nothing was committed since, and is brought up
+        to date by reading only the commits after it.
+
+        Raises:
+            VersionNotFound, TimestampTooLate, TimestampTooEarly: The log does not reach there.
+            TableDamaged: There is no readable log.
+        """
+        ...
+
+    def commit(self, location: str, commit: Commit) -> int:
+        """Make the change visible and durable, or leave everything as it was; returns the new version.
+
+        Raises:
+            CommitConflict: Somebody else committed since `read_version`, and the change is not blind.
+            DiskFull: No room for the log entry.
+            FeatureUnsupported: The table uses a feature that this writer does not know.
+        """
+        ...
+
+    def history(self, location: str, limit: int) -> list[HistoryEntry]:
+        """The last commits, newest first."""
+        ...
+
+    def remove(self, location: str) -> None:
+        """Delete the table's folder with all files; a missing folder is no error."""
+        ...
+
+    def maintain(self, location: str, version: int) -> None:
+        """Write a checkpoint if one is due at this version."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file or directory below a volume's folder; `path` is relative to it, `local_path` where an engine finds it."""
+
+    path: str
+    is_directory: bool
+    size_bytes: int
+    modified_at: datetime
+    local_path: str
+
+
+class FileStorage(Protocol):
+    """Files in folders.  `folder` is a volume's location; paths are relative to it, parts joined by `/`.
+
+    No method follows a symbolic link, wherever on the path it stands.
+    """
+
+    def write(self, folder: str, path: str, chunks: Iterable[bytes], *, overwrite: bool, bytes_max: int) -> StoredFile:
+        """Write a whole file or nothing; missing directories are made.
+
+        Raises:
+            FileAlreadyExists: A file is there and `overwrite` is false, or a directory is there.
+            FileTooLarge: More than `bytes_max` bytes came.
+            DiskFull: No room.
+        """
+        ...
+
+    def read(self, folder: str, path: str, offset: int, length: int | None) -> Iterator[bytes]:
+        """Content of a file from `offset` on, in chunks; FileNotFound before the first chunk."""
+        ...
+
+    def stat(self, folder: str, path: str) -> StoredFile | None:
+        """What is at the path, or None."""
+        ...
+
+    def list(self, folder: str, path: str) -> Iterator[StoredFile]:
+        """Entries of one directory, sorted by name; FileNotFound when there is none."""
+        ...
+
+    def make_directory(self, folder: str, path: str) -> None:
+        """Make a directory and those above it; one that exists is no error."""
+        ...
+
+    def delete(self, folder: str, path: str, *, recursive: bool = False) -> None:
+        """Delete a file, an empty directory, or with `recursive` a directory with all it holds."""
+        ...
