@@ -1,0 +1,135 @@
+"""The ASGI application: the fast path of the model door first, then the routes of every other door."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from insjo.kernel.context import PrincipalRef, RequestContext
+from insjo.kernel.errors import Unimplemented
+from insjo.kernel.ids import new_id
+from insjo.web.authentication import authenticate
+from insjo.web.databricks.routes import ROUTES as DATABRICKS_ROUTES
+from insjo.web.errors import RouteNotFound, render
+from insjo.web.insjo.routes import ROUTES as INSJO_ROUTES
+from insjo.web.openai.door import OpenAIDoor
+from insjo.web.pages.render import render_page_error
+from insjo.web.pages.routes import PAGE_ROUTES, static_files
+from insjo.web.types import Call, DoorRoute
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from insjo.web.types import Services
+
+ROUTES: tuple[DoorRoute, ...] = (*DATABRICKS_ROUTES, *INSJO_ROUTES, *PAGE_ROUTES)
+"""Every route but those of the model door, whose table is `insjo.web.openai.door.ROUTES`."""
+
+ANONYMOUS = PrincipalRef(id="anonymous", name="anonymous")
+"""Somebody who is not signed in: holds no grant, so every service refuses."""
+
+HEADERS_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+API_PREFIXES = ("/api/", "/v1/", "/serving-endpoints/", "/sql/1.0/", "/oidc/", "/.well-known/", "/ai-gateway/", "/telemetry")
+
+
+def create_app(services: Services) -> ASGIApp:
+    """The application over these services; it starts nothing and holds nothing but them."""
+    routes = [Route("/health", health, methods=["GET"]), static_files()]
+    routes += [Route(each.path, _endpoint(each, services), methods=[each.method]) for each in ROUTES]
+
+    async def fallback(request: Request, error: Exception) -> Response:
+        del error
+        return await _not_there(request, services)
+
+    inner = Starlette(routes=routes, exception_handlers={404: fallback, 405: fallback}, lifespan=_lifespan)
+    inner.router.redirect_slashes = False
+    return Outer(OpenAIDoor(services, inner))
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Nothing starts with the application: `insjo.bootstrap` starts and stops the services."""
+    del app
+    yield
+
+
+async def health(request: Request) -> Response:
+    """Ready to serve."""
+    del request
+    return JSONResponse({"status": "ok"})
+
+
+def _endpoint(route: DoorRoute, services: Services) -> functools.partial[object]:
+    """The Starlette endpoint of a route."""
+    return functools.partial(_serve, route, services)
+
+
+async def _serve(route: DoorRoute, services: Services, request: Request) -> Response:
+    """Authenticate, call, and write an error in the form of the door."""
+    try:
+        if route.needs == "nobody":
+            nobody = RequestContext(principal=ANONYMOUS, door="page", request_id=_request_id(request))
+            return await route.call(Call(request, services, nobody))
+        ctx = await authenticate(request, services, route.door)
+        return await route.call(Call(request, services, ctx))
+    except Exception as error:  # noqa: BLE001  # The last line: whatever happens, the caller gets an answer in the door's form.
+        if route.door == "page":
+            return await render_page_error(error, request, services)
+        return render(error, route.door, _request_id(request))
+
+
+async def _not_there(request: Request, services: Services) -> Response:
+    """A path that no route has: 501 with its name for an API, 404 for a page."""
+    path = request.url.path
+    if path.startswith(API_PREFIXES):
+        name = f"`{request.method} {path}`"
+        missing = Unimplemented(f"{name} is not implemented by Insjö.", hint="The reference of doors lists what is.")
+        return render(missing, "databricks", _request_id(request))
+    return await render_page_error(RouteNotFound(f"There is no page `{path}`."), request, services)
+
+
+def _request_id(request: Request) -> str:
+    """Identifier that joins the answer with audit rows and the log."""
+    return str(request.scope["insjo.request_id"])
+
+
+class Outer:
+    """Gives each request an identifier and each answer the headers that every answer has."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        """Wrap the application."""
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.inner(scope, receive, send)
+            return
+        request_id = new_id()
+        scope["insjo.request_id"] = request_id
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message.get("headers", ())}
+                extra = [pair for pair in HEADERS_ALWAYS if pair[0] not in present]
+                if b"x-request-id" not in present:
+                    extra.append((b"x-request-id", request_id.encode()))
+                message["headers"] = [*message.get("headers", ()), *extra]
+            await send(message)
+
+        await self.inner(scope, receive, send_with_headers)

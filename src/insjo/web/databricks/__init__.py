@@ -1,0 +1,1 @@
+"""Databricks REST doors: identity, tokens, Unity Catalog, statements, warehouses and files."""

@@ -1,0 +1,1 @@
+"""Our own API, only where no standard exists."""
