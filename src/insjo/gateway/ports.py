@@ -1,0 +1,101 @@
+"""Ports of the gateway towards model servers; adapters implement them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from insjo.access.types import Cleared
+    from insjo.gateway.types import Embedded, EmbeddingInput, LocalModel, ProviderRequest, RuntimeState, Upstream
+
+
+class ProviderResponse(Protocol):
+    """An answer whose head has arrived and whose body may still be running."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        ...
+
+    def header(self, name: str) -> str:
+        """Value of a header by its lower-case name; empty when absent."""
+        ...
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; raises `UpstreamFailed` kinds when it breaks off."""
+        ...
+
+    async def read(self) -> bytes:
+        """The whole body; raises `ProviderGarbled` when it is longer than the limit."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the call: a body that is still running is cut, so that the provider stops working.  Can be repeated."""
+        ...
+
+
+class ChatProvider(Protocol):
+    """Sends cleared requests in OpenAI's wire and keeps connections."""
+
+    async def open(self, request: Cleared[ProviderRequest]) -> ProviderResponse:
+        """Send the request and return when the head of the answer is there.
+
+        Raises:
+            ProviderUnreachable: No connection, or cut before the head.
+            ProviderTimedOut: Too slow.
+            ProviderBusy: All connections are taken.
+            ProviderGarbled: The head is not HTTP.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class EmbeddingProvider(Protocol):
+    """Embeds texts on this machine."""
+
+    def models(self) -> tuple[LocalModel, ...]:
+        """Embedding models that it offers; must not load them."""
+        ...
+
+    def state(self, model: str) -> RuntimeState:
+        """State of one model; must not block."""
+        ...
+
+    async def embed(self, request: Cleared[EmbeddingInput]) -> Embedded:
+        """Embed the texts, in their order.
+
+        Raises:
+            ModelNotLoaded: The model is not ready yet.
+            ModelUnknown: This machine does not have it.
+        """
+        ...
+
+
+class ModelRuntime(Protocol):
+    """Runs language models on this machine, one supervised child process a loaded model."""
+
+    def models(self) -> tuple[LocalModel, ...]:
+        """Language models that can be served here; must not load them and must not block for long."""
+        ...
+
+    def state(self, model: str) -> RuntimeState:
+        """State of one model; must not block.  READY also for a model that loads on demand."""
+        ...
+
+    async def address(self, model: str) -> Upstream:
+        """Where the model answers OpenAI's wire; loads it first when it is not loaded, and returns at once when it is.
+
+        Raises:
+            ModelNotLoaded: It cannot be loaded in time; the message says why.
+            ModelUnknown: This machine does not have it.
+        """
+        ...
+
+    async def unload(self, model: str) -> None:
+        """End the model's process, for example to free memory.  Nothing happens when it is not loaded."""
+        ...

@@ -1,0 +1,369 @@
+"""Nouns of the gateway: endpoints, served models, routes, requests, answers and usage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from insjo.access.types import Clearance, Label, Provenance
+
+
+class Task(StrEnum):
+    """What an endpoint is asked for."""
+
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+
+
+class ServedKind(StrEnum):
+    """Where a served model runs.
+
+    `LOCAL` is a language model that a `ModelRuntime` runs on this machine, `EMBEDDING` one that an `EmbeddingProvider` runs on this
+    machine, and `OPENAI` any server elsewhere that speaks OpenAI's wire under a base URL that an admin wrote down.
+    """
+
+    LOCAL = "local"
+    EMBEDDING = "embedding"
+    OPENAI = "openai"
+
+
+class EndpointState(StrEnum):
+    """Whether a request would be answered now."""
+
+    READY = "READY"
+    LOADING = "LOADING"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Address of a server that speaks OpenAI's wire.
+
+    Attributes:
+        base_url: Up to and including `/v1`; paths such as `/chat/completions` are added to it.
+        api_key: Sent as a bearer token; empty means none.
+    """
+
+    base_url: str
+    api_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a million tokens cost; None means unknown, so that an unknown cost is never shown as free."""
+
+    input_per_million: float | None = None
+    output_per_million: float | None = None
+    cached_input_per_million: float | None = None
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a served model can do; its wire is another matter.
+
+    Attributes:
+        context_tokens: Longest input and output together; 0 means unknown.
+        tool_mode: `json_union` for models that miss native tool calls (docs/reference/models.md).
+        dimensions: Length of the vectors of an embedding model; 0 means unknown.
+        prices: None for a model on this machine, which costs nothing per token.
+    """
+
+    context_tokens: int = 0
+    tool_mode: Literal["native", "json_union"] = "native"
+    dimensions: int = 0
+    prices: Prices | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One model behind an endpoint; each is a destination with a clearance of its own.
+
+    Attributes:
+        name: Unique in its endpoint.
+        kind: Where it runs.
+        model: The provider's own name of it.
+        base_url: Of an `OPENAI` model; empty for models on this machine.
+        has_key: Whether a provider key is stored.  The key itself is never shown.
+        profile: What it can do and what it costs.
+        clearance: What may be sent to it; filled in by `Endpoints`.
+    """
+
+    name: str
+    kind: ServedKind
+    model: str
+    base_url: str = ""
+    has_key: bool = False
+    profile: Profile = field(default_factory=Profile)
+    clearance: Clearance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What happens when content is above the clearance of the first served model.
+
+    Attributes:
+        on_conflict: `reroute` tries the other served models and then the fallback endpoint; `block` refuses.
+        fallback: Name of the endpoint that takes over, or empty.
+    """
+
+    on_conflict: Literal["reroute", "block"] = "reroute"
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A name under which models are asked; a securable of kind `ENDPOINT`, asked with `EXECUTE`."""
+
+    id: str
+    name: str
+    task: Task
+    served: tuple[ServedModel, ...]
+    policy: Policy
+    comment: str
+    owner: str
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    state: EndpointState = EndpointState.READY
+    state_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModelSpec:
+    """A served model as it is asked for.
+
+    Attributes:
+        api_key: None keeps the stored key (only while the base URL stays), an empty text removes it.
+        clearance: Level, categories and zone for its destination; only admins may give one.  None means the default of its kind.
+    """
+
+    name: str
+    kind: ServedKind
+    model: str
+    base_url: str = ""
+    api_key: str | None = field(default=None, repr=False)
+    profile: Profile = field(default_factory=Profile)
+    clearance: Clearance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """An endpoint as it is asked for."""
+
+    name: str
+    task: Task
+    served: tuple[ServedModelSpec, ...]
+    policy: Policy = field(default_factory=Policy)
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a request and where it comes from; callers inside Insjö hand these over, for others the gateway makes them."""
+
+    text: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation with the provenance of its content."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    provenance: Provenance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One chat completion that is asked for.
+
+    Attributes:
+        body: OpenAI's request body as the client sent it; its `model` names the endpoint unless `endpoint` does.
+        endpoint: Name of the endpoint; empty means what the body names.
+        parts: Content with provenance from callers inside Insjö, or None when the gateway must label all text of the body itself.
+        raise_to: A label that the caller adds; it can raise, never lower.
+    """
+
+    body: bytes
+    endpoint: str = ""
+    parts: tuple[Part, ...] | None = None
+    raise_to: Label | None = None
+
+
+Outcome = Literal["direct", "rerouted", "failed_over", "blocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which served model answered and why that one.
+
+    Attributes:
+        endpoint: The endpoint that was asked.
+        served_model: Name of the served model that answers; empty when blocked.
+        served_by: Endpoint to which it belongs; differs from `endpoint` after a reroute to the fallback.
+        outcome: `direct`, `rerouted` (the label was above the clearance), `failed_over` (the provider failed) or `blocked`.
+        reason: One sentence for people; empty when direct.
+        label: Of the content that was sent.
+    """
+
+    endpoint: str
+    served_model: str
+    served_by: str
+    outcome: Outcome
+    reason: str
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of one request; `estimated` when the provider did not tell."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextAnswer:
+    """A whole answer as text, for callers inside Insjö."""
+
+    text: str
+    route: Route
+    usage: TokenUsage
+    finish_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingAnswer:
+    """Vectors as little-endian float32, one text of bytes a vector, in the order of the inputs."""
+
+    vectors: tuple[bytes, ...]
+    dimensions: int
+    route: Route
+    usage: TokenUsage
+
+
+EmbeddingKind = Literal["query", "passage"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingInput:
+    """Texts to embed.  Models of the e5 family embed a question and a passage differently; others ignore `kind`."""
+
+    texts: tuple[str, ...]
+    kind: EmbeddingKind
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What an embedding model on this machine gives back.
+
+    Attributes:
+        vectors: One for each text: `dimensions` little-endian float32 values.
+        tokens: Number of tokens read, 0 when unknown.
+    """
+
+    vectors: tuple[bytes, ...]
+    dimensions: int
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long each stage of a provider call may take, in seconds."""
+
+    connect_s: float = 10.0
+    first_byte_s: float = 300.0
+    idle_s: float = 120.0
+    total_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRequest:
+    """One call of a provider, ready to be sent: nothing in it needs a further decision.
+
+    Attributes:
+        path: Added to the base URL, for example `/chat/completions`.
+        body: JSON, sent as it is.
+        stream: Whether server-sent events are expected.
+    """
+
+    upstream: Upstream
+    path: str
+    body: bytes
+    stream: bool
+    limits: TimeLimits = field(default_factory=TimeLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A language model that this machine could serve.
+
+    Attributes:
+        name: Under which `ModelRuntime` knows it.
+        description: One line for people: parameters, quantisation, licence.
+        size_bytes: Size of its file.
+        packaged: Whether it came with the product, rather than from the folder of models.
+    """
+
+    name: str
+    description: str = ""
+    size_bytes: int = 0
+    packaged: bool = False
+    profile: Profile = field(default_factory=Profile)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeState:
+    """State of one local model.
+
+    Attributes:
+        state: READY also when it is not loaded yet but will be on demand.
+        reason: One sentence for people when it is not READY.
+        retry_after_s: When to ask again, if it is LOADING.
+    """
+
+    state: EndpointState
+    reason: str = ""
+    retry_after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """One request as `system.ai.usage` shows it; amounts of tokens, never content."""
+
+    id: str
+    at: datetime
+    request_id: str
+    principal_id: str
+    principal: str
+    on_behalf_of: str
+    door: str
+    endpoint_id: str
+    endpoint: str
+    served_by: str
+    served_model: str
+    model: str
+    task: str
+    outcome: str
+    status: Literal["ok", "error", "cancelled", "blocked"]
+    error_code: str
+    label: str
+    streamed: bool
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    estimated: bool
+    cost: float | None
+    currency: str
+    first_byte_ms: float
+    duration_ms: float
