@@ -1,0 +1,1 @@
+"""Measurements against peers; README.md says how."""

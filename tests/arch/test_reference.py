@@ -1,0 +1,103 @@
+"""What exists is documented: settings, errors, pages, and each invariant with its test."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from scripts.generate_reference import error_classes
+from tests.arch.house import ROOT, product
+
+DOCS = ROOT / "docs"
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "generate_reference.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_errors_are_defined_in_modules_called_errors() -> None:
+    wrong = []
+    for module in product():
+        if module.name.endswith(".errors"):
+            continue
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.ClassDef):
+                continue
+            names = [ast.unparse(part) for line in node.body if isinstance(line, ast.Assign) for part in line.targets]
+            names += [ast.unparse(line.target) for line in node.body if isinstance(line, ast.AnnAssign)]
+            if {"code", "kind"} & set(names) and any("Error" in ast.unparse(base) for base in node.bases):
+                wrong.append(f"{module.where}:{node.lineno} {node.name}")
+    assert not wrong, "\n".join(["Move these to the room's errors.py:", *wrong])
+
+
+def test_errors_say_what_they_mean() -> None:
+    classes = error_classes()
+    silent = [f"{error.__module__}.{error.__name__}" for error in classes if not inspect.getdoc(error) or error.__doc__ is None]
+    assert not silent, silent
+    wrong = [f"{error.__module__}.{error.__name__}: {error.code}" for error in classes if not re.fullmatch(r"[A-Z][A-Z0-9_]+", error.code)]
+    assert not wrong, wrong
+
+
+def test_a_code_belongs_to_one_kind() -> None:
+    kinds: dict[str, set[str]] = {}
+    for error in error_classes():
+        kinds.setdefault(error.code, set()).add(error.kind)
+    torn = {code: sorted(found) for code, found in kinds.items() if len(found) > 1}
+    assert not torn, torn
+
+
+@pytest.mark.skipif(find_spec("insjo.agents.pages") is None, reason="there is no registry of pages yet")
+def test_each_page_is_documented() -> None:
+    registry = importlib.import_module("insjo.agents.pages").PAGES
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md")))
+    missing = [page.path for page in registry if page.ready and f"`{page.path}`" not in text]
+    assert not missing, f"No page under docs/ mentions these in backticks: {missing}"
+
+
+def _named_tests(text: str) -> list[tuple[str, str]]:
+    return re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+
+
+def test_each_invariant_names_a_test_that_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = text[text.index("## Invariants") :].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| Invariant")]
+    assert len(rows) >= 10
+    nameless = [row for row in rows if not _named_tests(row) and "contract `" not in row]
+    assert not nameless, "\n".join(["Name the test that keeps it:", *nameless])
+    missing = []
+    for file, function in _named_tests(section):
+        path = ROOT / file
+        if path.parts[-2] == "arch" or path.parent.is_dir():
+            source = path.read_text(encoding="utf-8") if path.is_file() else ""
+            if f"def {function}" not in source:
+                missing.append(f"{file}::{function}" if function else file)
+    assert not [each for each in missing if "/arch/" in each], missing
+
+
+def test_contracts_named_in_the_architecture_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    known = set(re.findall(r'^id = "([\w-]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"contract `([\w-]+)`", text))
+    assert named
+    assert named <= known, named - known
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    documents = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md"]
+    for path in documents:
+        for target in re.findall(r"\]\((?!https?://|mailto:|#|/)([^)#\s]+)", path.read_text(encoding="utf-8")):
+            if not (path.parent / Path(target)).exists():
+                broken.append(f"{path.relative_to(ROOT)}: {target}")
+    assert not broken, "\n".join(broken)

@@ -1,0 +1,30 @@
+"""What does not fit on a screen is not read: functions and files have a largest size."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.arch.house import everything
+
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 600
+
+
+def test_functions_fit_on_a_screen() -> None:
+    too_long = []
+    for module in everything():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > FUNCTION_LINES_MAX:
+                    too_long.append(f"{module.where}:{node.lineno} {node.name} has {lines} lines")
+    assert not too_long, "\n".join(["Split these functions:", *too_long])
+
+
+def test_files_are_short() -> None:
+    too_long = []
+    for module in everything():
+        lines = module.text.count("\n")
+        if lines > FILE_LINES_MAX:
+            too_long.append(f"{module.where} has {lines} lines")
+    assert not too_long, "\n".join(["Split these files:", *too_long])
