@@ -94,10 +94,12 @@ def test_contracts_named_in_the_architecture_exist() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    broken = []
+    broken: list[str] = []
     documents = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md"]
     for path in documents:
-        for target in re.findall(r"\]\((?!https?://|mailto:|#|/)([^)#\s]+)", path.read_text(encoding="utf-8")):
-            if not (path.parent / Path(target)).exists():
-                broken.append(f"{path.relative_to(ROOT)}: {target}")
+        broken.extend(
+            f"{path.relative_to(ROOT)}: {target}"
+            for target in re.findall(r"\]\((?!https?://|mailto:|#|/)([^)#\s]+)", path.read_text(encoding="utf-8"))
+            if not (path.parent / Path(target)).exists()
+        )
     assert not broken, "\n".join(broken)
