@@ -1,4 +1,4 @@
-"""Writes docs/reference/settings.md and docs/reference/errors.md from the code, which says what they are.
+"""Writes the pages of docs/reference/ that say what the code says: settings, errors, commands and doors.
 
 `make reference` runs it; tests/arch/test_reference.py fails when a page is behind.
 """
@@ -6,26 +6,27 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import inspect
-import pkgutil
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
-import insjo
-from insjo.kernel.errors import InsjoError
 from insjo.kernel.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "insjo"
+FOLDER = ROOT / "docs" / "reference"
+WRITTEN = "<!-- Written by scripts/generate_reference.py from {source}: change it there, then run `make reference`. -->"
 
 SETTINGS_HEAD = f"""# Settings
 
-<!-- Written by scripts/generate_reference.py from insjo.kernel.settings: change it there, then run `make reference`. -->
+{WRITTEN.format(source="insjo.kernel.settings")}
 
 A setting is taken from the first place that gives it: a flag of the command (`--port 8080`), the environment
 (`{PREFIX}PORT=8080`), the file `insjo.toml` in the data folder or in the working folder (`port = 8080`), the default.
@@ -35,18 +36,37 @@ A setting is taken from the first place that gives it: a flag of the command (`-
 |---|---|---|---|
 """
 
-ERRORS_HEAD = """# Errors
+ERRORS_HEAD = f"""# Errors
 
-<!-- Written by scripts/generate_reference.py from the `errors` modules: change them there, then run `make reference`. -->
+{WRITTEN.format(source="the classes below insjo.kernel.errors.InsjoError")}
 
 Every error has a *kind*, which decides the HTTP status, and a *code*, which programs can rely on. Each door renders it in its own
 form. The message names identifiers in backticks; the hint after it says what to do. A name that you may not see does not exist for
 you: you get the same `NOT_FOUND` as for a name that nobody has.
 """
 
+COMMANDS_HEAD = f"""# Commands
+
+{WRITTEN.format(source="insjo.cli.main")}
+
+`insjo COMMAND --help` prints the same. A command ends with 0 when it did what was asked, with 1 when it could not, with 2 when its
+words or its input were wrong. With `--json` it prints one JSON document, errors too.
+"""
+
+DOORS_HEAD = f"""# Doors
+
+{WRITTEN.format(source="the tables ROUTES of insjo.web")}
+
+Every route that Insjö answers. A path below `/api/`, `/v1/` and the other API prefixes that is not in these tables answers
+501 `NOT_IMPLEMENTED` with its name, never a made-up 200.
+"""
+
+
+# ------------------------------------------------------------------------------------------------------------------ settings
+
 
 def settings_page() -> str:
-    """The page of settings, one row a field of Settings."""
+    """One row a field of Settings."""
     types = get_type_hints(Settings)
     rows = []
     for each in fields(Settings):
@@ -56,57 +76,176 @@ def settings_page() -> str:
     return SETTINGS_HEAD + "".join(rows)
 
 
-def error_classes() -> list[type[InsjoError]]:
-    """All errors that an `errors` module of the package defines, the base of all first."""
-    for found in pkgutil.walk_packages(insjo.__path__, "insjo."):
-        if found.name.endswith(".errors"):
-            importlib.import_module(found.name)
-    return sorted(_family(InsjoError), key=lambda error: (error.kind, error.code, error.__module__, error.__name__))
+# -------------------------------------------------------------------------------------------------------------------- errors
 
 
-def _family(parent: type[InsjoError]) -> Iterator[type[InsjoError]]:
-    if parent.__module__.startswith("insjo."):
-        yield parent
-    for child in parent.__subclasses__():
-        yield from _family(child)
+@dataclass(frozen=True)
+class ErrorClass:
+    """One class of the tree of errors, read from the source without importing an engine."""
+
+    name: str
+    base: str
+    module: str
+    kind: str
+    code: str
+    meaning: str
+
+    @property
+    def room(self) -> str:
+        """Where it is raised."""
+        room = self.module.split(".")[1]
+        return "any room" if room == "kernel" else room
+
+
+def error_classes() -> list[ErrorClass]:
+    """All errors of the package, a kind's own class before its subclasses."""
+    waiting = list(_classes())
+    known: dict[str, ErrorClass] = {}
+    while True:
+        found = [(node, module, base) for node, module in waiting for base in _bases(node) if base in known or node.name == "InsjoError"]
+        if not found:
+            return sorted(known.values(), key=lambda error: (error.kind, error.module != "insjo.kernel.errors", error.code, error.name))
+        for node, module, base in found:
+            parent = known.get(base)
+            own = dict(_texts_of(node))
+            kind = own.get("kind", parent.kind if parent else "")
+            code = own.get("code", parent.code if parent else "")
+            known[node.name] = ErrorClass(node.name, base, module, kind, code, _first_paragraph(ast.get_docstring(node)))
+        waiting = [(node, module) for node, module in waiting if node.name not in known]
+
+
+def _classes() -> Iterator[tuple[ast.ClassDef, str]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        module = ".".join(("insjo", *path.relative_to(SOURCE).with_suffix("").parts))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                yield node, module
+
+
+def _bases(node: ast.ClassDef) -> list[str]:
+    return [ast.unparse(base).split(".")[-1] for base in node.bases]
+
+
+def _texts_of(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """Class attributes that are plain texts."""
+    for line in node.body:
+        if isinstance(line, ast.Assign):
+            targets: list[ast.expr] = line.targets
+        elif isinstance(line, ast.AnnAssign):
+            targets = [line.target]
+        else:
+            continue
+        if isinstance(line.value, ast.Constant) and isinstance(line.value.value, str):
+            for target in targets:
+                yield ast.unparse(target), line.value.value
 
 
 def errors_page() -> str:
-    """The page of errors: a section a kind, a row a code."""
+    """A section a kind, a row a code."""
+    statuses, exceptions = _statuses()
+    classes = error_classes()
     parts = [ERRORS_HEAD]
-    classes = list(dict.fromkeys(error_classes()))
     for kind in sorted({error.kind for error in classes}):
         of_kind = [error for error in classes if error.kind == kind]
-        root = next((error for error in of_kind if error.__module__ == "insjo.kernel.errors"), of_kind[0])
-        parts.append(f"\n## {kind}\n\n{_meaning(root)}\n\n| Code | Meaning | Raised by |\n|---|---|---|\n")
-        rows = dict.fromkeys(f"| `{error.code}` | {_cell(_meaning(error))} | {_room(error)} |\n" for error in of_kind)
-        parts.extend(rows)
+        status = f" HTTP status {statuses[kind]}." if kind in statuses else ""
+        parts.append(f"\n## {kind}\n\n{of_kind[0].meaning}{status}\n\n| Code | Meaning | Raised by |\n|---|---|---|\n")
+        for error in of_kind:
+            own = f" HTTP status {exceptions[error.code]}." if error.code in exceptions else ""
+            parts.append(f"| `{error.code}` | {_cell(error.meaning)}{own} | {error.room} |\n")
+    return "".join(dict.fromkeys(parts))
+
+
+def _statuses() -> tuple[dict[str, int], dict[str, int]]:
+    """HTTP status of each kind and of single codes, as the web room has them."""
+    path = SOURCE / "web" / "errors.py"
+    found: dict[str, dict[str, int]] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body if path.is_file() else []:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith("STATUS_OF_"):
+            found[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+    return found.get("STATUS_OF_KIND", {}), found.get("STATUS_OF_CODE", {})
+
+
+# ------------------------------------------------------------------------------------------------------------------ commands
+
+
+def commands_page() -> str:
+    """A section a command, a row an argument."""
+    parser = importlib.import_module("insjo.cli.main").build_parser()
+    return COMMANDS_HEAD + "".join(_command("insjo", parser))
+
+
+def _command(words: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001  # No public way.
+    for group in groups:
+        for name, child in group.choices.items():
+            yield from _command(f"{words} {name}", child)
+    if not groups:
+        yield f"\n## {words}\n\n{parser.description or ''}\n"
+        rows = [_argument(action) for action in parser._actions if not isinstance(action, argparse._HelpAction)]  # noqa: SLF001  # As above.
+        if rows:
+            yield "\n| Argument | Meaning |\n|---|---|\n" + "".join(rows)
+
+
+def _argument(action: argparse.Action) -> str:
+    if not action.option_strings:
+        name = str(action.metavar or action.dest).upper()
+    elif action.nargs == 0:
+        name = action.option_strings[0]
+    else:
+        name = f"{action.option_strings[0]} {action.metavar or action.dest.upper()}"
+    return f"| `{name}` | {_cell(action.help or '')}{' Required.' if action.option_strings and action.required else ''} |\n"
+
+
+# --------------------------------------------------------------------------------------------------------------------- doors
+
+
+def doors_page() -> str:
+    """A table a door, a row a route."""
+    routes: list[object] = []
+    for module in ("insjo.web.app", "insjo.web.openai.door"):
+        routes.extend(importlib.import_module(module).ROUTES)
+    parts = [DOORS_HEAD]
+    for door in dict.fromkeys(str(getattr(route, "door", "openai")) for route in routes):
+        parts.append(f"\n## {door}\n\n| Method | Path | What it does |\n|---|---|---|\n")
+        of_door = [route for route in routes if str(getattr(route, "door", "openai")) == door]
+        rows = sorted((getattr(route, "path", ""), getattr(route, "method", ""), _doing(route)) for route in of_door)
+        parts.extend(f"| {method} | `{path}` | {doing} |\n" for path, method, doing in rows)
     return "".join(parts)
 
 
-def _meaning(error: type[InsjoError]) -> str:
-    return " ".join((inspect.getdoc(error) or "").split("\n\n")[0].split())
+def _doing(route: object) -> str:
+    return _cell(_first_paragraph(inspect.getdoc(getattr(route, "call", None))))
 
 
-def _room(error: type[InsjoError]) -> str:
-    room = error.__module__.split(".")[1]
-    return "any room" if room == "kernel" else room
+# ------------------------------------------------------------------------------------------------------------------- writing
+
+
+def _first_paragraph(text: str | None) -> str:
+    return " ".join((text or "").split("\n\n")[0].split())
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("|", "\\|").replace("%%", "%")
 
 
 def pages() -> dict[str, str]:
-    """Name of each generated page and its text."""
-    return {"settings.md": settings_page(), "errors.md": errors_page()}
+    """Name of each generated page and its text.  Pages of modules that do not exist yet are left out."""
+    texts = {"settings.md": settings_page(), "errors.md": errors_page()}
+    for name, write in (("commands.md", commands_page), ("doors.md", doors_page)):
+        try:
+            texts[name] = write()
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("insjo."):
+                raise
+            print(f"left out {name}: {error}", file=sys.stderr)
+    return texts
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Iterable[str]) -> int:
     """Write the pages, or with `--check` only compare; 1 when a page is behind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is behind the code")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(list(arguments))
     behind = []
     for name, text in pages().items():
         path = FOLDER / name
