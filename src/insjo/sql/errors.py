@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from insjo.kernel.errors import Cancelled, DeadlineExceeded, InvalidArgument, ResourceExhausted, Unavailable, Unimplemented
+from insjo.kernel.errors import (
+    AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
+    Unimplemented,
+)
 
 
 class UnsupportedFeature(Unimplemented):
@@ -75,3 +86,159 @@ class WorkerDied(Unavailable):
     """The process that ran the statement ended; another one takes its place."""
 
     code = "SQL_WORKER_LOST"
+
+
+class SyntaxInvalid(InvalidArgument):
+    """The text is not a statement of Databricks SQL; `details` holds the line and the column."""
+
+    code = "PARSE_SYNTAX_ERROR"
+
+
+class InvalidIdentifier(InvalidArgument):
+    """A name has too many parts, or is not constant."""
+
+    code = "INVALID_IDENTIFIER"
+
+
+class ParameterInvalid(InvalidArgument):
+    """A parameter's type is unknown, or its value does not fit."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class UnboundParameter(InvalidArgument):
+    """The statement has a parameter marker without a value."""
+
+    code = "UNBOUND_SQL_PARAMETER"
+
+
+class UnresolvedColumn(InvalidArgument):
+    """No table of the statement has a column of that name."""
+
+    code = "UNRESOLVED_COLUMN"
+
+
+class ColumnCountMismatch(InvalidArgument):
+    """The query gives another number of columns than the target takes."""
+
+    code = "INSERT_COLUMN_ARITY_MISMATCH"
+
+
+class NotNullViolated(InvalidArgument):
+    """A column that may not be NULL would be."""
+
+    code = "DELTA_NOT_NULL_CONSTRAINT_VIOLATED"
+
+
+class MergeAmbiguous(InvalidArgument):
+    """Several rows of the source want to change the same row of the target."""
+
+    code = "DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE"
+
+
+class NonDeterministic(InvalidArgument):
+    """A condition that decides which rows change must give the same answer twice."""
+
+    code = "INVALID_NON_DETERMINISTIC_EXPRESSIONS"
+
+
+class ViewRecursive(InvalidArgument):
+    """A view reads itself, directly or through others."""
+
+    code = "RECURSIVE_VIEW"
+
+
+class ViewUnreadable(FailedPrecondition):
+    """What a view is made of is gone, or its owner may no longer read it."""
+
+    code = "VIEW_UNREADABLE"
+
+
+class TemporaryViewExists(AlreadyExists):
+    """The session has a temporary view of that name."""
+
+    code = "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS"
+
+
+class FileReadFailed(InvalidArgument):
+    """A file is not what it was said to be; the message names the file and, for text, the line."""
+
+    code = "FAILED_READ_FILE"
+
+
+class FileOptionInvalid(InvalidArgument):
+    """An option of `read_files` or `COPY INTO` is unknown or has a wrong value."""
+
+    code = "INVALID_FILE_OPTION"
+
+
+class CopySchemaMismatch(InvalidArgument):
+    """The files of `COPY INTO` have columns that the table lacks."""
+
+    code = "COPY_INTO_SCHEMA_MISMATCH"
+
+
+class TableWithoutColumns(InvalidArgument):
+    """The table has no columns yet, so there is nothing to write to."""
+
+    code = "DELTA_TABLE_WITHOUT_COLUMNS"
+
+
+class StatementNotFound(NotFound):
+    """No statement of that identifier belongs to the caller; results are removed after a time."""
+
+    code = "STATEMENT_NOT_FOUND"
+
+
+class ResultUnavailable(FailedPrecondition):
+    """The statement has no result to fetch: it has not ended, has failed, or was closed."""
+
+    code = "RESULT_NOT_AVAILABLE"
+
+
+class ResultTooLarge(ResourceExhausted):
+    """The results kept on this machine use up all the room that they may."""
+
+    code = "RESULT_TOO_LARGE"
+
+
+class ResultNoLongerAllowed(PermissionDenied):
+    """A right that the result rests on was taken away since."""
+
+    code = "RESULT_NO_LONGER_ALLOWED"
+
+
+class SessionNotFound(NotFound):
+    """No session of that identifier belongs to the caller; idle ones end."""
+
+    code = "SESSION_NOT_FOUND"
+
+
+class TooManySessions(ResourceExhausted):
+    """The caller, or this machine, has too many open sessions."""
+
+    code = "TOO_MANY_SESSIONS"
+
+
+class WarehouseStopped(FailedPrecondition):
+    """The warehouse is stopped and takes no statements."""
+
+    code = "WAREHOUSE_STOPPED"
+
+
+class WarehouseExists(AlreadyExists):
+    """There is a warehouse of that name."""
+
+    code = "WAREHOUSE_ALREADY_EXISTS"
+
+
+class WarehouseInvalid(InvalidArgument):
+    """A setting of a warehouse is out of range."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class SettingUnknown(InvalidArgument):
+    """A session has no setting of that name, or it does not take that value."""
+
+    code = "INVALID_CONF_VALUE"
