@@ -181,7 +181,7 @@ def _command(words: str, parser: argparse.ArgumentParser) -> Iterator[str]:
             yield from _command(f"{words} {name}", child)
     if not groups:
         yield f"\n## {words}\n\n{parser.description or ''}\n"
-        rows = [_argument(action) for action in parser._actions if not isinstance(action, argparse._HelpAction)]  # noqa: SLF001  # As above.
+        rows = [_argument(action) for action in parser._actions if not isinstance(action, argparse._HelpAction)]  # noqa: SLF001  # As the line above.
         if rows:
             yield "\n| Argument | Meaning |\n|---|---|\n" + "".join(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 
@@ -66,13 +67,20 @@ def test_noqa_names_a_code_and_a_reason() -> None:
     assert not wrong, "\n".join(["Write `# noqa: CODE  # Why.`", *wrong])
 
 
+def _catches_everything(node: ast.ExceptHandler) -> bool:
+    caught = "BaseException" if node.type is None else ast.unparse(node.type)
+    passes_on = isinstance(node.body[-1], ast.Raise)
+    return bool(re.search(r"\b(Base)?Exception\b", caught)) and not passes_on
+
+
 def test_catching_everything_is_explained() -> None:
     wrong = []
     for module in everything():
         lines = module.text.splitlines()
-        for number, line in enumerate(lines, 1):
-            if re.match(r"\s*except( (Base)?Exception\b.*)?:", line):
-                near = lines[max(0, number - 2) : number + 2]
-                if not any(re.search(r"#(?! noqa: \S+$) .{10,}", each) for each in near):
-                    wrong.append(f"{module.where}:{number} {line.strip()}")
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.ExceptHandler) or not _catches_everything(node):
+                continue
+            near = lines[node.lineno - 2 : node.body[0].lineno]
+            if not any(re.search(r"#(?! noqa: \S+$) .{10,}", line) for line in near):
+                wrong.append(f"{module.where}:{node.lineno} {lines[node.lineno - 1].strip()}")
     assert not wrong, "\n".join(["Say in a comment why everything is caught here:", *wrong])
