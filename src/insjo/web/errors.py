@@ -38,6 +38,13 @@ STATUS_OF_CODE = {
     "DISK_FULL": 507,
 }
 RETRY_AFTER_S = 2
+_OPENAI_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 
 
 def status_of(error: InsjoError) -> int:
@@ -49,7 +56,7 @@ def shown(error: Exception, request_id: str) -> InsjoError:
     """The error that a caller may see: our own as it is, any other as an internal one with the request id."""
     if isinstance(error, InsjoError):
         return error
-    log.exception("request %s failed", request_id, exc_info=error)
+    log.error("request %s failed", request_id, exc_info=error)
     return InsjoError("Something went wrong inside Insjö.", hint=f"The log of the server has the details under request `{request_id}`.")
 
 
@@ -77,8 +84,7 @@ def databricks_body(error: InsjoError, status: int) -> dict[str, object]:
 
 def openai_body(error: InsjoError, status: int) -> dict[str, object]:
     """Error body of the OpenAI API."""
-    kinds = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
-    kind = kinds.get(status, "rate_limit_error" if status == 429 else "server_error")
+    kind = _OPENAI_TYPES.get(status, "server_error")
     return {"error": {"message": str(error), "type": kind, "param": error.details.get("param"), "code": error.code.lower()}}
 
 

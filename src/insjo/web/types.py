@@ -42,8 +42,12 @@ Needs = Literal["nobody", "user"]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All services of a running installation; built by `insjo.bootstrap` alone."""
+    """All services of a running installation; built by `insjo.bootstrap` alone.
 
+    `signing_key` signs links that are fetched without a credential (results of statements).
+    """
+
+    signing_key: bytes
     settings: Settings
     clock: Clock
     database: Database

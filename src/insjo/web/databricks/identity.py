@@ -1,0 +1,277 @@
+"""Doors: who am I, people and groups as SCIM 2.0 shows them, and access tokens (clients.md 1b)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import JSONResponse, Response
+
+from insjo.kernel.clock import epoch_ms
+from insjo.kernel.errors import InvalidArgument
+from insjo.kernel.paging import PageRequest
+from insjo.web.types import Call, DoorRoute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from insjo.access.types import Principal, Token
+    from insjo.kernel.context import PrincipalKind
+
+USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Group"
+LIST_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+PREFIX = "/api/2.0/preview/scim/v2"
+COUNT_DEFAULT = 100
+COUNT_MAX = 1000
+FILTER = re.compile(r"""\s*(\w+)\s+(eq|co|sw)\s+"([^"]*)"\s*""", re.IGNORECASE)
+
+
+class UserBody(msgspec.Struct, rename="camel"):
+    """A user to create."""
+
+    user_name: str
+    display_name: str = ""
+    active: bool = True
+    emails: list[dict[str, Any]] = []
+
+
+class GroupBody(msgspec.Struct, rename="camel"):
+    """A group to create."""
+
+    display_name: str
+    members: list[dict[str, Any]] = []
+
+
+class Operation(msgspec.Struct):
+    """One change of a SCIM PATCH."""
+
+    op: str
+    path: str = ""
+    value: Any = None
+
+
+class PatchBody(msgspec.Struct, rename={"operations": "Operations"}):
+    """A SCIM PATCH (RFC 7644, 3.5.2)."""
+
+    operations: list[Operation]
+
+
+class TokenBody(msgspec.Struct):
+    """A token to create."""
+
+    comment: str = ""
+    lifetime_seconds: int | None = None
+
+
+class TokenId(msgspec.Struct):
+    """A token to delete."""
+
+    token_id: str
+
+
+async def me(call: Call) -> Response:
+    """The caller."""
+    principals = call.services.access.principals
+    principal = await call.run(principals.get, call.ctx, call.ctx.principal.id)
+    groups = await call.run(principals.groups_of, call.ctx, principal.id)
+    return JSONResponse(user_body(principal) | {"groups": [{"display": each.name, "value": each.id} for each in groups]})
+
+
+def user_body(principal: Principal) -> dict[str, object]:
+    """A user as SCIM shows it."""
+    emails = [{"value": principal.email, "primary": True, "type": "work"}] if principal.email else []
+    return {
+        "schemas": [USER_SCHEMA],
+        "id": principal.id,
+        "userName": principal.name,
+        "displayName": principal.display_name or principal.name,
+        "active": principal.active,
+        "emails": emails,
+        "groups": [],
+        "entitlements": [],
+        "roles": [],
+    }
+
+
+def group_body(principal: Principal, members: Iterable[Principal]) -> dict[str, object]:
+    """A group as SCIM shows it."""
+    return {
+        "schemas": [GROUP_SCHEMA],
+        "id": principal.id,
+        "displayName": principal.name,
+        "members": [{"value": each.id, "display": each.name} for each in members],
+    }
+
+
+async def _list(call: Call, kind: PrincipalKind) -> list[Principal]:
+    """Principals of a kind, filtered as the client asked."""
+    wanted = _filter_text(call)
+    found: list[Principal] = []
+    token = ""
+    while True:
+        page = await call.run(call.services.access.principals.list, call.ctx, kind, PageRequest.of(COUNT_MAX, token), wanted)
+        found += page.items
+        token = page.next_token
+        if not token:
+            return found
+
+
+def _filter_text(call: Call) -> str:
+    """Value of the one filter form that the clients send: `userName eq "x"`."""
+    text = call.query("filter")
+    if not text:
+        return ""
+    match = FILTER.fullmatch(text)
+    if match is None or match[1].lower() not in {"username", "displayname"}:
+        raise InvalidArgument("The filter is not supported.", hint='Use `userName eq "name"`, or `displayName`; operators eq, co and sw.')
+    return match[3]
+
+
+def _listing(call: Call, resources: list[dict[str, object]]) -> Response:
+    """A page of a SCIM list; `startIndex` counts from 1 (RFC 7644, 3.4.2.4)."""
+    start = max(call.query_int("startIndex") or 1, 1)
+    count = min(call.query_int("count") or COUNT_DEFAULT, COUNT_MAX)
+    page = resources[start - 1 : start - 1 + count]
+    return JSONResponse(
+        {"schemas": [LIST_SCHEMA], "totalResults": len(resources), "startIndex": start, "itemsPerPage": len(page), "Resources": page}
+    )
+
+
+async def list_users(call: Call) -> Response:
+    """Users."""
+    return _listing(call, [user_body(each) for each in await _list(call, "user")])
+
+
+async def list_groups(call: Call) -> Response:
+    """Groups, without their members: the SCIM list of Databricks has none either unless they are asked for."""
+    return _listing(call, [group_body(each, ()) for each in await _list(call, "group")])
+
+
+async def get_user(call: Call) -> Response:
+    """One user."""
+    return JSONResponse(user_body(await call.run(call.services.access.principals.get, call.ctx, call.path("id"))))
+
+
+async def get_group(call: Call) -> Response:
+    """One group with its members."""
+    principals = call.services.access.principals
+    group = await call.run(principals.get, call.ctx, call.path("id"))
+    return JSONResponse(group_body(group, await call.run(principals.members, call.ctx, group.id)))
+
+
+async def create_user(call: Call) -> Response:
+    """A new user."""
+    body = await call.json(UserBody)
+    email = next((str(each.get("value", "")) for each in body.emails), "")
+    user = await call.run(
+        call.services.access.principals.create_user, call.ctx, body.user_name, display_name=body.display_name, email=email
+    )
+    return JSONResponse(user_body(user), status_code=201)
+
+
+async def create_group(call: Call) -> Response:
+    """A new group with its first members."""
+    body = await call.json(GroupBody)
+    principals = call.services.access.principals
+    group = await call.run(principals.create_group, call.ctx, body.display_name)
+    for member in body.members:
+        await call.run(principals.add_member, call.ctx, group.id, str(member.get("value", "")))
+    return JSONResponse(group_body(group, await call.run(principals.members, call.ctx, group.id)), status_code=201)
+
+
+async def patch_user(call: Call) -> Response:
+    """Activate, deactivate or rename a user."""
+    changes: dict[str, Any] = {}
+    for operation in (await call.json(PatchBody)).operations:
+        value = operation.value if isinstance(operation.value, dict) else {operation.path: operation.value}
+        for name, new in value.items():
+            if name == "active":
+                changes["active"] = new is True or str(new).lower() == "true"
+            elif name == "displayName":
+                changes["display_name"] = str(new)
+            else:
+                raise InvalidArgument(f"The attribute `{name}` of a user cannot be changed here.", hint="Change `active` or `displayName`.")
+    user = await call.run(call.services.access.principals.update, call.ctx, call.path("id"), **changes)
+    return JSONResponse(user_body(user))
+
+
+async def patch_group(call: Call) -> Response:
+    """Add and remove members."""
+    principals = call.services.access.principals
+    group_id = call.path("id")
+    for operation in (await call.json(PatchBody)).operations:
+        added = operation.op.lower() == "add"
+        for member_id in _member_ids(operation):
+            change = principals.add_member if added else principals.remove_member
+            await call.run(change, call.ctx, group_id, member_id)
+    return JSONResponse({}, status_code=200)
+
+
+def _member_ids(operation: Operation) -> list[str]:
+    """Identifiers of the members that an operation names, in either of the forms that SCIM has."""
+    named = re.fullmatch(r'members\[value eq "([^"]+)"\]', operation.path)
+    if named:
+        return [named[1]]
+    value = operation.value.get("members", []) if isinstance(operation.value, dict) else operation.value
+    if operation.path not in {"", "members"} or not isinstance(value, list):
+        raise InvalidArgument("Only the members of a group can be changed here.", hint='Use the path `members` with `[{"value": id}]`.')
+    return [str(each.get("value", "")) for each in value if isinstance(each, dict)]
+
+
+async def delete_principal(call: Call) -> Response:
+    """Deactivate a user or remove a group."""
+    await call.run(call.services.access.principals.delete, call.ctx, call.path("id"))
+    return Response(status_code=204)
+
+
+async def create_token(call: Call) -> Response:
+    """A new access token of the caller; its value is in this answer and nowhere else."""
+    body = await call.json(TokenBody)
+    made = await call.run(call.services.access.tokens.create, call.ctx, None, body.comment, body.lifetime_seconds)
+    expiry = epoch_ms(made.expires_at) if made.expires_at else -1
+    told = {"token_id": made.token_id, "comment": made.comment, "creation_time": epoch_ms(made.created_at), "expiry_time": expiry}
+    return JSONResponse({"token_value": made.value, "token_info": told})
+
+
+async def list_tokens(call: Call) -> Response:
+    """The caller's tokens."""
+    tokens = await call.run(call.services.access.tokens.list, call.ctx, None)
+    return JSONResponse({"token_infos": [_token_body(each) for each in tokens]})
+
+
+def _token_body(token: Token) -> dict[str, object]:
+    """A token as lists show it."""
+    return {
+        "token_id": token.id,
+        "comment": token.comment,
+        "creation_time": epoch_ms(token.created_at),
+        "expiry_time": epoch_ms(token.expires_at) if token.expires_at else -1,
+        "last_used_time": epoch_ms(token.last_used_at) if token.last_used_at else None,
+    }
+
+
+async def delete_token(call: Call) -> Response:
+    """Delete one of the caller's tokens; it stops working at once."""
+    body = await call.json(TokenId)
+    await call.run(call.services.access.tokens.delete, call.ctx, body.token_id)
+    return JSONResponse({})
+
+
+ROUTES = (
+    DoorRoute("GET", f"{PREFIX}/Me", me, "databricks"),
+    DoorRoute("GET", f"{PREFIX}/Users", list_users, "scim"),
+    DoorRoute("POST", f"{PREFIX}/Users", create_user, "scim"),
+    DoorRoute("GET", f"{PREFIX}/Users/{{id}}", get_user, "scim"),
+    DoorRoute("PATCH", f"{PREFIX}/Users/{{id}}", patch_user, "scim"),
+    DoorRoute("DELETE", f"{PREFIX}/Users/{{id}}", delete_principal, "scim"),
+    DoorRoute("GET", f"{PREFIX}/Groups", list_groups, "scim"),
+    DoorRoute("POST", f"{PREFIX}/Groups", create_group, "scim"),
+    DoorRoute("GET", f"{PREFIX}/Groups/{{id}}", get_group, "scim"),
+    DoorRoute("PATCH", f"{PREFIX}/Groups/{{id}}", patch_group, "scim"),
+    DoorRoute("DELETE", f"{PREFIX}/Groups/{{id}}", delete_principal, "scim"),
+    DoorRoute("POST", "/api/2.0/token/create", create_token, "databricks"),
+    DoorRoute("GET", "/api/2.0/token/list", list_tokens, "databricks"),
+    DoorRoute("POST", "/api/2.0/token/delete", delete_token, "databricks"),
+)

@@ -1,0 +1,341 @@
+"""Door: statement execution (clients.md 1d), inline and by external links, with async and cancel."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from starlette.responses import JSONResponse, Response
+
+from insjo.kernel.context import system_context
+from insjo.kernel.errors import InvalidArgument, NotFound, Unimplemented
+from insjo.kernel.limits import INLINE_RESULT_BYTES_MAX
+from insjo.sql.types import Parameter, Statement, StatementSpec, StatementState
+from insjo.web.authentication import context_for
+from insjo.web.databricks.values import csv_bytes, ipc_bytes, ipc_schema, json_rows
+from insjo.web.errors import status_of
+from insjo.web.signing import LinkSigner
+from insjo.web.types import Call, DoorRoute
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WAIT_DEFAULT_S = 10
+WAIT_MIN_S = 5
+WAIT_MAX_S = 50
+LINK_TTL_S = 900
+Format = Literal["JSON_ARRAY", "ARROW_STREAM", "CSV"]
+MEDIA_TYPES = {"JSON_ARRAY": "application/json", "ARROW_STREAM": "application/vnd.apache.arrow.stream", "CSV": "text/csv; charset=utf-8"}
+
+
+class ParameterBody(msgspec.Struct):
+    """One named parameter."""
+
+    name: str
+    value: str | None = None
+    type: str = ""
+
+
+class StatementBody(msgspec.Struct):
+    """Body of POST /api/2.0/sql/statements; fields that only some drivers send are named in clients.md."""
+
+    statement: str
+    warehouse_id: str | None = None
+    catalog: str | None = None
+    schema: str | None = None
+    parameters: list[ParameterBody] = []
+    wait_timeout: str = "10s"
+    on_wait_timeout: Literal["CONTINUE", "CANCEL"] = "CONTINUE"
+    disposition: str = "INLINE"
+    format: Format = "JSON_ARRAY"
+    row_limit: int | None = None
+    byte_limit: int | None = None
+    session_id: str | None = None
+    result_compression: str | None = None
+    query_tags: list[Any] = []
+
+
+class ResultWanted(msgspec.Struct, frozen=True):
+    """How a client wants the rows; kept for the later calls by the statement's query parameters."""
+
+    external: bool
+    format: Format
+
+
+_wanted_limit = 10_000
+
+
+class WantedByStatement:
+    """Disposition and format that each statement was asked for; bounded, the oldest go first."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, ResultWanted] = {}
+
+    def put(self, statement_id: str, wanted: ResultWanted) -> None:
+        """Keep it."""
+        if len(self._by_id) >= _wanted_limit:
+            del self._by_id[next(iter(self._by_id))]
+        self._by_id[statement_id] = wanted
+
+    def get(self, statement_id: str) -> ResultWanted:
+        """What was asked for; JSON inline for a statement that another server took."""
+        return self._by_id.get(statement_id, ResultWanted(external=False, format="JSON_ARRAY"))
+
+
+def wait_seconds(text: str) -> int:
+    """Seconds of a wait timeout such as `10s`; 0, or 5 to 50."""
+    match = re.fullmatch(r"(\d{1,3})s", text.strip())
+    seconds = int(match[1]) if match else -1
+    if seconds != 0 and not WAIT_MIN_S <= seconds <= WAIT_MAX_S:
+        raise InvalidArgument(f"`wait_timeout` is `{text[:20]}`, and must be `0s` or between `{WAIT_MIN_S}s` and `{WAIT_MAX_S}s`.")
+    return seconds
+
+
+async def create(call: Call) -> Response:
+    """Run a statement, wait for it as long as the client wants to."""
+    body = await call.json(StatementBody)
+    wait_s = wait_seconds(body.wait_timeout)
+    wanted = result_wanted(body)
+    spec = StatementSpec(
+        text=body.statement,
+        warehouse_id=body.warehouse_id or None,
+        catalog=body.catalog,
+        schema=body.schema,
+        parameters=tuple(Parameter(each.name, each.value, each.type) for each in body.parameters),
+        session_id=body.session_id,
+        row_limit=body.row_limit,
+        byte_limit=body.byte_limit,
+    )
+    statements = call.services.sql.statements
+    statement = await call.run(statements.submit, call.ctx, spec)
+    call.request.app.state.wanted.put(statement.id, wanted)
+    if wait_s and not statement.state.ended:
+        statement = await call.run(statements.wait, call.ctx, statement.id, wait_s)
+    if wait_s and not statement.state.ended and body.on_wait_timeout == "CANCEL":
+        statement = await call.run(statements.cancel, call.ctx, statement.id)
+    return JSONResponse(await statement_body(call, statement, wanted))
+
+
+def result_wanted(body: StatementBody) -> ResultWanted:
+    """Disposition and format; combinations that do not exist are refused."""
+    known = {"INLINE": False, "EXTERNAL_LINKS": True, "INLINE_OR_EXTERNAL_LINKS": False, "HYBRID": False}
+    if body.disposition not in known:
+        raise InvalidArgument(f"`{body.disposition}` is not a disposition.", hint="Use INLINE or EXTERNAL_LINKS.")
+    if body.disposition == "INLINE" and body.format != "JSON_ARRAY":
+        raise InvalidArgument(f"The format {body.format} needs the disposition EXTERNAL_LINKS.")
+    if body.result_compression not in {None, "", "NONE"}:
+        raise Unimplemented(f"Result compression `{body.result_compression}` is not implemented.", hint="Ask for none.")
+    return ResultWanted(external=known[body.disposition], format=body.format)
+
+
+async def get(call: Call) -> Response:
+    """State of a statement, with its first chunk once it has succeeded."""
+    statement = await call.run(call.services.sql.statements.get, call.ctx, call.path("statement_id"))
+    return JSONResponse(await statement_body(call, statement, _wanted(call)))
+
+
+async def cancel(call: Call) -> Response:
+    """Cancel a statement; the body of the answer is empty."""
+    await call.run(call.services.sql.statements.cancel, call.ctx, call.path("statement_id"))
+    return JSONResponse({})
+
+
+async def close(call: Call) -> Response:
+    """Drop a statement and its result."""
+    await call.run(call.services.sql.statements.close, call.ctx, call.path("statement_id"))
+    return JSONResponse({})
+
+
+async def chunk(call: Call) -> Response:
+    """One chunk of the result; rights are checked anew."""
+    statement_id, index = call.path("statement_id"), _chunk_index(call)
+    statement = await call.run(call.services.sql.statements.get, call.ctx, statement_id)
+    return JSONResponse(await result_body(call, statement, index, _wanted(call)))
+
+
+async def fetch_link(call: Call) -> Response:
+    """An external link: no credential but its signature, and the rights of its person as they are now."""
+    statement_id, index = call.path("statement_id"), _chunk_index(call)
+    form = call.query("format", "JSON_ARRAY")
+    principal_id, expires = call.query("principal"), call.query_int("expires") or 0
+    now_s = call.services.clock.now().timestamp()
+    LinkSigner(call.services.signing_key).check(
+        f"{statement_id}/{index}/{form}", principal_id, expires, call.query("signature"), now_s=now_s
+    )
+    principal = await call.run(call.services.access.principals.get, system_context("rest"), principal_id)
+    ctx = context_for(call.request, principal, "databricks")
+    part = await call.run(call.services.sql.statements.chunk, ctx, statement_id, index)
+    content = await call.run(_encode, part.batches, form, index)
+    return Response(content, media_type=MEDIA_TYPES.get(form, "application/octet-stream"), headers={"cache-control": "private, no-store"})
+
+
+def _encode(table: pa.Table, form: str, index: int) -> bytes:
+    """Rows in a format."""
+    if form == "ARROW_STREAM":
+        return ipc_bytes(table)
+    if form == "CSV":
+        return csv_bytes(table, header=index == 0)
+    return msgspec.json.encode(json_rows(table))
+
+
+def _wanted(call: Call) -> ResultWanted:
+    """What the client asked for when it made the statement."""
+    kept: WantedByStatement = call.request.app.state.wanted
+    return kept.get(call.path("statement_id"))
+
+
+def _chunk_index(call: Call) -> int:
+    """Index of a chunk from the path."""
+    text = call.path("chunk_index")
+    if not text.isdigit():
+        raise InvalidArgument(f"`{text[:20]}` is not the index of a chunk.")
+    return int(text)
+
+
+async def statement_body(call: Call, statement: Statement, wanted: ResultWanted) -> dict[str, object]:
+    """The statement as the wire shows it.  A failed statement is an answer with status 200 (clients.md 1d)."""
+    body: dict[str, object] = {"statement_id": statement.id, "status": status_body(statement)}
+    if statement.state is not StatementState.SUCCEEDED:
+        return body
+    body["manifest"] = await manifest_body(call, statement, wanted)
+    body["result"] = await result_body(call, statement, 0, wanted) if statement.chunks else {}
+    body["insjo"] = {
+        "label": statement.provenance.label.as_json(),
+        "origins": [each.object for each in statement.provenance.origins],
+        "duration_ms": _duration_ms(statement),
+        "kind": statement.kind,
+    }
+    return body
+
+
+def status_body(statement: Statement) -> dict[str, object]:
+    """State and error."""
+    status: dict[str, object] = {"state": statement.state.value}
+    if statement.error is not None:
+        code = statement.error.code
+        known = {"BAD_REQUEST", "NOT_FOUND", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL_ERROR"}
+        names = {
+            400: "BAD_REQUEST",
+            401: "UNAUTHENTICATED",
+            403: "PERMISSION_DENIED",
+            404: "NOT_FOUND",
+            409: "ABORTED",
+            429: "RESOURCE_EXHAUSTED",
+        }
+        wire = (
+            code
+            if code in known
+            else names.get(status_of(statement.error), "INTERNAL_ERROR" if status_of(statement.error) == 500 else "BAD_REQUEST")
+        )
+        status["error"] = {"error_code": wire, "message": f"[{code}] {statement.error}"}
+        status["sql_state"] = str(statement.error.details.get("sql_state", ""))
+        status["insjo_error"] = {
+            "error_code": code,
+            "message": statement.error.message,
+            "hint": statement.error.hint,
+            "details": statement.error.details,
+        }
+    if statement.queue_position:
+        status["queue_position"] = statement.queue_position
+    return status
+
+
+async def manifest_body(call: Call, statement: Statement, wanted: ResultWanted) -> dict[str, object]:
+    """Schema and chunks of the result."""
+    columns: list[dict[str, object]] = []
+    for column in statement.columns:
+        entry: dict[str, object] = {
+            "name": column.name,
+            "position": column.position,
+            "type_name": column.type_name,
+            "type_text": column.type_text.upper(),
+        }
+        if column.precision is not None:
+            entry |= {"type_precision": column.precision, "type_scale": column.scale or 0}
+        columns.append(entry)
+    manifest: dict[str, object] = {
+        "format": wanted.format,
+        "schema": {"column_count": len(columns), "columns": columns},
+        "total_chunk_count": statement.chunk_count,
+        "total_row_count": statement.row_count,
+        "total_byte_count": statement.byte_count,
+        "truncated": statement.truncated,
+        "chunks": [
+            {"chunk_index": each.index, "row_offset": each.row_offset, "row_count": each.row_count, "byte_count": each.byte_count}
+            for each in statement.chunks
+        ],
+    }
+    if wanted.format == "ARROW_STREAM" and statement.chunks:
+        first = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, 0)
+        manifest["arrow_schema"] = base64.b64encode(ipc_schema(first.batches.schema)).decode()
+    return manifest
+
+
+async def result_body(call: Call, statement: Statement, index: int, wanted: ResultWanted) -> dict[str, object]:
+    """One chunk: its rows, its Arrow bytes, or a link to them."""
+    ranges = {each.index: each for each in statement.chunks}
+    if index not in ranges:
+        raise ChunkNotFound(f"The statement has no chunk {index}.", hint=f"It has {statement.chunk_count} chunks.")
+    here = ranges[index]
+    body: dict[str, object] = {"chunk_index": index, "row_offset": here.row_offset, "row_count": here.row_count}
+    if index + 1 in ranges:
+        body["next_chunk_index"] = index + 1
+        body["next_chunk_internal_link"] = f"/api/2.0/sql/statements/{statement.id}/result/chunks/{index + 1}"
+    if wanted.external:
+        return body | {"external_links": [link_body(call, statement, index, wanted) | body | {"byte_count": here.byte_count}]}
+    if statement.byte_count > INLINE_RESULT_BYTES_MAX and wanted.format == "JSON_ARRAY":
+        raise InlineTooLarge(
+            f"The result has {statement.byte_count // 1024**2} MiB, and inline answers hold at most {INLINE_RESULT_BYTES_MAX // 1024**2} MiB.",
+            hint="Ask with the disposition EXTERNAL_LINKS, or with a row limit.",
+        )
+    part = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, index)
+    if wanted.format == "ARROW_STREAM":
+        return body | {"attachment": base64.b64encode(await call.run(ipc_bytes, part.batches)).decode()}
+    return body | {"data_array": await call.run(json_rows, part.batches)}
+
+
+def link_body(call: Call, statement: Statement, index: int, wanted: ResultWanted) -> dict[str, object]:
+    """A signed link to one chunk; it is fetched without a credential."""
+    expires = int(call.services.clock.now().timestamp()) + LINK_TTL_S
+    principal_id = call.ctx.principal.id
+    signature = LinkSigner(call.services.signing_key).sign(f"{statement.id}/{index}/{wanted.format}", principal_id, expires)
+    base = str(call.request.base_url).rstrip("/")
+    query = f"format={wanted.format}&principal={principal_id}&expires={expires}&signature={signature}"
+    return {
+        "external_link": f"{base}/api/2.0/sql/results/{statement.id}/{index}?{query}",
+        "expiration": datetime.fromtimestamp(expires, UTC).isoformat().replace("+00:00", "Z"),
+        "http_headers": {},
+    }
+
+
+def _duration_ms(statement: Statement) -> int:
+    """How long it took from the first moment to the last."""
+    if statement.ended_at is None:
+        return 0
+    return int((statement.ended_at - statement.created_at).total_seconds() * 1000)
+
+
+class ChunkNotFound(NotFound):
+    """The result has fewer chunks."""
+
+    code = "CHUNK_NOT_FOUND"
+
+
+class InlineTooLarge(InvalidArgument):
+    """The result is too large for a JSON answer."""
+
+    code = "INLINE_RESULT_TOO_LARGE"
+
+
+ROUTES = (
+    DoorRoute("POST", "/api/2.0/sql/statements", create, "databricks"),
+    DoorRoute("POST", "/api/2.0/sql/statements/", create, "databricks"),
+    DoorRoute("GET", "/api/2.0/sql/statements/{statement_id}", get, "databricks"),
+    DoorRoute("DELETE", "/api/2.0/sql/statements/{statement_id}", close, "databricks"),
+    DoorRoute("POST", "/api/2.0/sql/statements/{statement_id}/cancel", cancel, "databricks"),
+    DoorRoute("GET", "/api/2.0/sql/statements/{statement_id}/result/chunks/{chunk_index}", chunk, "databricks"),
+    DoorRoute("GET", "/api/2.0/sql/results/{statement_id}/{chunk_index}", fetch_link, "databricks", needs="nobody"),
+)

@@ -1,0 +1,122 @@
+"""Values of a result as the texts of the statement execution API's JSON_ARRAY format and of its CSV."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def json_rows(table: pa.Table) -> list[list[str | None]]:
+    """Rows of texts; NULL stays null (clients.md 1d)."""
+    columns = [column_texts(table.column(index)) for index in range(table.num_columns)]
+    return [list(row) for row in zip(*columns, strict=True)] if columns else []
+
+
+def csv_bytes(table: pa.Table, *, header: bool) -> bytes:
+    """The rows as CSV (RFC 4180); NULL is an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if header:
+        writer.writerow(table.column_names)
+    writer.writerows(["" if value is None else value for value in row] for row in json_rows(table))
+    return text.getvalue().encode()
+
+
+def column_texts(column: pa.ChunkedArray) -> list[str | None]:
+    """Texts of one column."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return list(column.to_pylist())
+    if pa.types.is_integer(kind):
+        return list(pc.cast(column, pa.string()).to_pylist())
+    return [None if value is None else value_text(value) for value in column.to_pylist()]
+
+
+def value_text(value: object) -> str:  # noqa: PLR0911  # One line a type is the plainest way to say it.
+    """Text of one value that is not NULL."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return float_text(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime):
+        return timestamp_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    if isinstance(value, list | dict | tuple):
+        return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+    return str(value)
+
+
+def float_text(value: float) -> str:
+    """A double as Java writes it where that differs from Python: no exponent between 1e-3 and 1e7, `Infinity`, `NaN`."""
+    if value != value:  # noqa: PLR0124  # Only NaN differs from itself.
+        return "NaN"
+    if value in {float("inf"), float("-inf")}:
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:  # noqa: PLR2004  # The bounds of Java's Double.toString.
+        text = format(Decimal(repr(value)), "f")
+        return text if "." in text else f"{text}.0"
+    mantissa, exponent = f"{Decimal(repr(value)):E}".split("E")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent)}"
+
+
+def timestamp_text(value: datetime) -> str:
+    """A moment in ISO 8601 with milliseconds and `Z`; a timestamp without zone has no `Z`."""
+    zone = "" if value.tzinfo is None else "Z"
+    utc = value if value.tzinfo is None else value.astimezone(UTC)
+    digits = "milliseconds" if utc.microsecond % 1000 == 0 else "microseconds"
+    return utc.replace(tzinfo=None).isoformat(timespec=digits) + zone
+
+
+def plain(value: object) -> object:
+    """A nested value in JSON types; a map with text keys is an object."""
+    if isinstance(value, list) and value and all(isinstance(item, tuple) and len(item) == 2 for item in value):  # noqa: PLR2004
+        return {str(plain(key)): plain(item) for key, item in value}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else float_text(value)  # noqa: PLR0124
+    return value_text(value)
+
+
+def ipc_bytes(table: pa.Table) -> bytes:
+    """The rows as one Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def ipc_schema(schema: pa.Schema) -> bytes:
+    """A schema as an Arrow IPC message; drivers want it for results without rows."""
+    return bytes(schema.serialize())
+
+
+def batches(table: pa.Table, rows: int) -> Iterator[pa.Table]:
+    """Slices of at most `rows` rows."""
+    for offset in range(0, max(table.num_rows, 1), rows):
+        yield table.slice(offset, rows)
