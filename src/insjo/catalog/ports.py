@@ -20,7 +20,9 @@ class Commit:
         read_version: Version from which the change was computed; -1 makes a new table.
         blind: The change depends on nothing that the table holds, so it may follow whatever others commit meanwhile.
         columns: The schema after the change, or None when it stays.
-        partition_columns: Only for a new or a replaced table.
+        partition_columns: Only for a new or a replaced table; `properties` likewise, or when they change.
+        held: The snapshot at `read_version`, which spares reading the log again.
+        restore: Snapshot whose files and definition the table gets back; then `adds`, `removes` and the definition stay empty.
     """
 
     read_version: int
@@ -33,7 +35,8 @@ class Commit:
     columns: Sequence[Column] | None = None
     partition_columns: Sequence[str] | None = None
     properties: Mapping[str, str] | None = None
-    restored: Sequence[DataFile] = ()
+    held: Snapshot | None = None
+    restore: Snapshot | None = None
 
 
 class TableStorage(Protocol):

@@ -215,7 +215,7 @@ class TableName:
         if len(parts) != NAME_PARTS or not all(parts):
             message = f"`{full_name}` is not a full name."
             raise InvalidName(message, hint="Write `catalog.schema.name`.")
-        return TableName(*parts)
+        return TableName(parts[0], parts[1], parts[2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Delta tables on the local disk: snapshots from the log, atomic commits, checkpoints."""

@@ -1,0 +1,162 @@
+"""The port `TableStorage` on local folders of Delta tables."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import logging
+import shutil
+import threading
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from insjo.adapters.delta import commit as commits
+from insjo.adapters.delta import log, replay
+from insjo.catalog.errors import CommitConflict, TimestampTooEarly, TimestampTooLate
+from insjo.catalog.types import HistoryEntry, Snapshot
+
+if TYPE_CHECKING:
+    from insjo.catalog.ports import Commit
+
+_LOGGER = logging.getLogger(__name__)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CHECKPOINT_EVERY = 50
+"""Commits between two checkpoints: a table is opened by reading one checkpoint and at most so many commits."""
+
+_TIMELINES_MAX = 64
+_PARAMETERS_MAX = 64
+
+
+class DeltaStorage:
+    """Delta tables on the local disk; safe for threads and for several processes on one folder."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._timelines: OrderedDict[str, dict[int, int]] = OrderedDict()
+
+    def snapshot(
+        self,
+        location: str,
+        *,
+        version: int | None = None,
+        timestamp: datetime | None = None,
+        held: Snapshot | None = None,
+    ) -> Snapshot:
+        """See the port."""
+        if timestamp is not None:
+            version = self._version_at(location, timestamp)
+        state = held.state if held is not None and isinstance(held.state, replay.LogState) else None
+        if state is not None and state.commit_mark != replay.commit_mark(location, state.version):
+            held = state = None  # Another table lies there now, or the log was cut behind us: what we hold says nothing.
+        if held is not None and state is not None:
+            if version == held.version:
+                return held
+            if version is None:
+                newest = self._newest_after(location, held.version)
+                return held if newest == held.version else replay.snapshot_of(replay.advance(location, state, newest))
+        return replay.snapshot_of(replay.load(location, version, state))
+
+    def commit(self, location: str, commit: Commit) -> int:
+        """See the port."""
+        before: replay.LogState | None = None
+        if commit.read_version < 0:
+            commits.make_log_folder(location)
+            if log.list_log(location).latest >= 0:
+                message = "There is a table in the folder already."
+                raise CommitConflict(message)
+        else:
+            held = commit.held.state if commit.held is not None else None
+            before = held if isinstance(held, replay.LogState) and held.version == commit.read_version else None
+            before = before or replay.load(location, commit.read_version)
+        return commits.write(location, commit, before)
+
+    def history(self, location: str, limit: int) -> list[HistoryEntry]:
+        """See the port."""
+        entries: list[HistoryEntry] = []
+        latest = log.list_log(location).latest
+        for version in range(latest, max(latest - limit, -1), -1):
+            info = log.commit_info(location, version)
+            if info is None:
+                break
+            entries.append(
+                HistoryEntry(
+                    version=version,
+                    timestamp=_EPOCH + timedelta(milliseconds=log.commit_time_ms(location, version, info)),
+                    user=str(info.get("userName") or info.get("userId") or ""),
+                    operation=str(info.get("operation") or "UNKNOWN"),
+                    parameters=_texts(info.get("operationParameters")),
+                    metrics=_texts(info.get("operationMetrics")),
+                ),
+            )
+        return entries
+
+    def remove(self, location: str) -> None:
+        """See the port."""
+        # The log goes first: without it nobody takes what remains of a half-deleted folder for a table.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(log.log_folder(location))
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(location)
+        with self._lock:
+            self._timelines.pop(location, None)
+
+    def maintain(self, location: str, version: int) -> None:
+        """See the port."""
+        if version == 0 or version % _CHECKPOINT_EVERY:
+            return
+        commits.drop_temporaries(location)
+        # deltalake starts threads that do not survive a fork, so it is loaded only when it is needed, and this process never forks.
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            DeltaTable(location).create_checkpoint()
+        except (DeltaError, OSError):
+            # A checkpoint only makes opening faster; the table is right without it, and the next one is tried again.
+            _LOGGER.warning("no checkpoint could be written for the table in %s", location, exc_info=True)
+
+    def _newest_after(self, location: str, version: int) -> int:
+        """The newest version, found by asking for the next one until it is not there."""
+        while log.commit_path(location, version + 1).exists():
+            version += 1
+        return version
+
+    def _version_at(self, location: str, moment: datetime) -> int:
+        """The last version committed at or before a moment, as Databricks counts: an earlier or a later moment is an error."""
+        wanted_ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+        versions, times = self._timeline(location)
+        if not versions or wanted_ms < times[0]:
+            first = _EPOCH + timedelta(milliseconds=times[0]) if times else None
+            message = f"The moment {moment.isoformat()} lies before the first version of the table that is kept."
+            raise TimestampTooEarly(message, hint=f"The first is of {first.isoformat()}." if first else "")
+        if wanted_ms > times[-1]:
+            last = _EPOCH + timedelta(milliseconds=times[-1])
+            message = f"The moment {moment.isoformat()} lies after the newest version of the table."
+            raise TimestampTooLate(message, hint=f"The newest is version {versions[-1]} of {last.isoformat()}.")
+        return versions[bisect.bisect_right(times, wanted_ms) - 1]
+
+    def _timeline(self, location: str) -> tuple[list[int], list[int]]:
+        """Versions and their moments, made strictly growing as the protocol asks when clocks of writers differ."""
+        with self._lock:
+            known = dict(self._timelines.get(location, {}))
+        listing = log.list_log(location)
+        for version in listing.commits - known.keys():
+            known[version] = log.commit_time_ms(location, version, log.commit_info(location, version))
+        versions = sorted(listing.commits)
+        with self._lock:
+            self._timelines[location] = {version: known[version] for version in versions}
+            self._timelines.move_to_end(location)
+            while len(self._timelines) > _TIMELINES_MAX:
+                self._timelines.popitem(last=False)
+        times: list[int] = []
+        for version in versions:
+            times.append(max(known[version], times[-1] + 1 if times else 0))
+        return versions, times
+
+
+def _texts(value: Any) -> dict[str, str]:  # noqa: ANN401  # JSON of the log.
+    """Parameters and metrics as texts, whatever a foreign writer put there."""
+    if not isinstance(value, dict):
+        return {}
+    return {str(key): each if isinstance(each, str) else str(each) for key, each in list(value.items())[:_PARAMETERS_MAX]}
