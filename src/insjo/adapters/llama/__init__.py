@@ -1,0 +1,1 @@
+"""Language models on this machine: llama.cpp's own server (package `xllamacpp`), one supervised child process a loaded model."""
