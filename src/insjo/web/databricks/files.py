@@ -1,0 +1,185 @@
+"""Doors: the Files API on volumes, with ranges and streaming (docs/reference/doors.md)."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from insjo.kernel.clock import epoch_ms
+from insjo.kernel.errors import InvalidArgument, Unimplemented
+from insjo.kernel.limits import FILE_BYTES_MAX
+from insjo.kernel.paging import PageRequest
+from insjo.web.types import Call, DoorRoute, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import IO
+
+    from insjo.catalog.types import FileEntry
+
+FILES = "/api/2.0/fs/files"
+DIRECTORIES = "/api/2.0/fs/directories"
+BUFFER_BYTES = 8 * 1024 * 1024
+READ_BYTES = 1024 * 1024
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+def _path(call: Call) -> str:
+    """Path of the file or directory, decoded once by the server."""
+    path = "/" + call.path("path").lstrip("/")
+    if not path.startswith("/Volumes/"):
+        raise InvalidArgument("Paths of files begin with `/Volumes/<catalog>/<schema>/<volume>/`.")
+    return path
+
+
+async def upload(call: Call) -> Response:
+    """Write a file: the body is buffered on disk, then moved into place in one step."""
+    path = _path(call)
+    overwrite = call.query_bool("overwrite")
+    with tempfile.SpooledTemporaryFile(max_size=BUFFER_BYTES) as buffer:
+        size = 0
+        async for part in call.request.stream():
+            size += len(part)
+            if size > FILE_BYTES_MAX:
+                raise too_large(FILE_BYTES_MAX)
+            buffer.write(part)
+        buffer.seek(0)
+        await call.run(call.services.catalog.files.write, call.ctx, path, _pieces(buffer), overwrite=overwrite)
+    return Response(status_code=204)
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """Content in pieces."""
+    while piece := file.read(READ_BYTES):
+        yield piece
+
+
+async def download(call: Call) -> Response:
+    """Read a file, or the part that a Range header names (RFC 9110, 14)."""
+    path = _path(call)
+    files = call.services.catalog.files
+    entry = await call.run(files.stat, call.ctx, path)
+    headers = _headers(entry)
+    start, length = 0, entry.size_bytes
+    asked = call.request.headers.get("range")
+    status = 200
+    if asked:
+        start, length = _range(asked, entry.size_bytes)
+        status = 206
+        headers["content-range"] = f"bytes {start}-{start + length - 1}/{entry.size_bytes}"
+    headers["content-length"] = str(length)
+    pieces = await call.run(files.read, call.ctx, path, start, length)
+    return StreamingResponse(_stream(call, iter(pieces)), status_code=status, headers=headers, media_type="application/octet-stream")
+
+
+async def _stream(call: Call, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Pieces read in the pool of threads, so that a slow disk holds up nobody else."""
+    while True:
+        piece = await call.run(next, pieces, b"")
+        if not piece:
+            return
+        yield piece
+
+
+def _range(text: str, size: int) -> tuple[int, int]:
+    """Start and length of a single range."""
+    match = RANGE.fullmatch(text.strip())
+    if match is None or match.groups() == ("", ""):
+        raise RangeWrong("The Range header must name one range of bytes.")
+    first, last = match.groups()
+    start = int(first) if first else max(size - int(last), 0)
+    end = min(int(last), size - 1) if first and last else size - 1
+    if start >= size or end < start:
+        raise RangeWrong(f"The range is outside the file, which has {size} bytes.")
+    return start, end - start + 1
+
+
+class RangeWrong(InvalidArgument):
+    """A range that the file does not have."""
+
+    code = "RANGE_NOT_SATISFIABLE"
+
+
+def _headers(entry: FileEntry) -> dict[str, str]:
+    """Headers of a file; it is never shown inline, since a volume may hold any HTML."""
+    return {
+        "last-modified": format_datetime(entry.modified_at, usegmt=True),
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(entry.name)}",
+        "accept-ranges": "bytes",
+        "cache-control": "private, no-store",
+    }
+
+
+async def head(call: Call) -> Response:
+    """Size and time of a file."""
+    entry = await call.run(call.services.catalog.files.stat, call.ctx, _path(call))
+    headers = _headers(entry) | {"content-length": str(entry.size_bytes)}
+    return Response(headers=headers, media_type="application/octet-stream")
+
+
+async def delete(call: Call) -> Response:
+    """Delete a file."""
+    await call.run(call.services.catalog.files.delete, call.ctx, _path(call))
+    return Response(status_code=204)
+
+
+async def list_directory(call: Call) -> Response:
+    """Entries of a directory."""
+    page = PageRequest.of(call.query_int("page_size"), call.query("page_token"))
+    found = await call.run(call.services.catalog.files.list, call.ctx, _path(call), page)
+    contents = [
+        {
+            "path": each.path,
+            "name": each.name,
+            "is_directory": each.is_directory,
+            "file_size": None if each.is_directory else each.size_bytes,
+            "last_modified": epoch_ms(each.modified_at),
+        }
+        for each in found.items
+    ]
+    body: dict[str, object] = {"contents": contents}
+    if found.next_token:
+        body["next_page_token"] = found.next_token
+    return JSONResponse(body)
+
+
+async def head_directory(call: Call) -> Response:
+    """Whether a directory is there."""
+    await call.run(call.services.catalog.files.list, call.ctx, _path(call), PageRequest.of(1, ""))
+    return Response()
+
+
+async def make_directory(call: Call) -> Response:
+    """Make a directory and those above it."""
+    await call.run(call.services.catalog.files.make_directory, call.ctx, _path(call))
+    return Response(status_code=204)
+
+
+async def delete_directory(call: Call) -> Response:
+    """Delete an empty directory."""
+    await call.run(call.services.catalog.files.delete_directory, call.ctx, _path(call))
+    return Response(status_code=204)
+
+
+async def presign(call: Call) -> Response:
+    """Uploads in parts are not there: the official client then sends the file in one piece."""
+    del call
+    raise Unimplemented("Uploads in parts are not implemented.", hint="Send the file in one PUT.")
+
+
+ROUTES = (
+    DoorRoute("PUT", FILES + "/{path:path}", upload, "databricks"),
+    DoorRoute("HEAD", FILES + "/{path:path}", head, "databricks"),
+    DoorRoute("GET", FILES + "/{path:path}", download, "databricks"),
+    DoorRoute("DELETE", FILES + "/{path:path}", delete, "databricks"),
+    DoorRoute("POST", FILES + "/{path:path}", presign, "databricks"),
+    DoorRoute("PUT", DIRECTORIES + "/{path:path}", make_directory, "databricks"),
+    DoorRoute("HEAD", DIRECTORIES + "/{path:path}", head_directory, "databricks"),
+    DoorRoute("GET", DIRECTORIES + "/{path:path}", list_directory, "databricks"),
+    DoorRoute("DELETE", DIRECTORIES + "/{path:path}", delete_directory, "databricks"),
+)

@@ -1,0 +1,25 @@
+"""All routes of the Databricks doors."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response
+
+from insjo.web.databricks import files, identity, permissions, statements, unity, warehouses
+from insjo.web.types import Call, DoorRoute
+
+
+async def feature_flags(call: Call) -> Response:
+    """No flag is on, so no client sends telemetry."""
+    del call
+    return JSONResponse({"flags": [], "ttl_seconds": 86_400})
+
+
+ROUTES: tuple[DoorRoute, ...] = (
+    *identity.ROUTES,
+    *unity.ROUTES,
+    *permissions.ROUTES,
+    *statements.ROUTES,
+    *warehouses.ROUTES,
+    *files.ROUTES,
+    DoorRoute("GET", "/api/2.0/connector-service/feature-flags/{client}/{version}", feature_flags, "databricks"),
+)

@@ -1,0 +1,175 @@
+"""Doors: warehouses, sessions and the history of statements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import JSONResponse, Response
+
+from insjo.kernel.clock import epoch_ms
+from insjo.kernel.paging import PageRequest
+from insjo.sql.types import HistoryFilter, StatementState
+from insjo.web.types import Call, DoorRoute
+
+if TYPE_CHECKING:
+    from insjo.sql.types import HistoryEntry, Warehouse
+
+WAREHOUSES = "/api/2.0/sql/warehouses"
+
+
+class WarehouseBody(msgspec.Struct):
+    """A warehouse to create or change; fields of the wire that mean nothing on one machine are accepted and ignored."""
+
+    name: str = ""
+    cluster_size: str = "2X-Small"
+    auto_stop_mins: int = 0
+
+
+class SessionBody(msgspec.Struct):
+    """A session to open."""
+
+    warehouse_id: str = ""
+    catalog: str | None = None
+    schema: str | None = None
+    session_confs: dict[str, str] = {}
+
+
+def warehouse_body(call: Call, warehouse: Warehouse) -> dict[str, object]:
+    """A warehouse on the wire."""
+    url = call.request.url
+    path = f"/sql/1.0/warehouses/{warehouse.id}"
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return {
+        "id": warehouse.id,
+        "name": warehouse.name,
+        "cluster_size": warehouse.size,
+        "size": warehouse.size,
+        "state": warehouse.state.value,
+        "auto_stop_mins": warehouse.auto_stop_mins,
+        "creator_name": warehouse.created_by,
+        "warehouse_type": "PRO",
+        "enable_serverless_compute": False,
+        "min_num_clusters": 1,
+        "max_num_clusters": 1,
+        "num_clusters": 1,
+        "num_active_sessions": 0,
+        "odbc_params": {"hostname": url.hostname, "path": path, "port": port, "protocol": url.scheme},
+        "jdbc_url": f"jdbc:databricks://{url.hostname}:{port}/default;httpPath={path}",
+    }
+
+
+async def list_warehouses(call: Call) -> Response:
+    """Warehouses that the caller may see."""
+    found = await call.run(call.services.sql.warehouses.list, call.ctx)
+    return JSONResponse({"warehouses": [warehouse_body(call, each) for each in found]})
+
+
+async def create_warehouse(call: Call) -> Response:
+    """A new warehouse."""
+    body = await call.json(WarehouseBody)
+    made = await call.run(
+        call.services.sql.warehouses.create, call.ctx, body.name, size=body.cluster_size, auto_stop_mins=body.auto_stop_mins
+    )
+    return JSONResponse({"id": made.id})
+
+
+async def get_warehouse(call: Call) -> Response:
+    """One warehouse."""
+    return JSONResponse(warehouse_body(call, await call.run(call.services.sql.warehouses.get, call.ctx, call.path("id"))))
+
+
+async def edit_warehouse(call: Call) -> Response:
+    """Change a warehouse."""
+    body = await call.json(WarehouseBody)
+    changes: dict[str, Any] = {"name": body.name or None, "size": body.cluster_size, "auto_stop_mins": body.auto_stop_mins}
+    await call.run(call.services.sql.warehouses.edit, call.ctx, call.path("id"), **changes)
+    return JSONResponse({})
+
+
+async def start_warehouse(call: Call) -> Response:
+    """Let a warehouse take statements again."""
+    await call.run(call.services.sql.warehouses.start, call.ctx, call.path("id"))
+    return JSONResponse({})
+
+
+async def stop_warehouse(call: Call) -> Response:
+    """Let a warehouse take no more statements."""
+    await call.run(call.services.sql.warehouses.stop, call.ctx, call.path("id"))
+    return JSONResponse({})
+
+
+async def delete_warehouse(call: Call) -> Response:
+    """Delete a warehouse."""
+    await call.run(call.services.sql.warehouses.delete, call.ctx, call.path("id"))
+    return JSONResponse({})
+
+
+async def open_session(call: Call) -> Response:
+    """A session that several statements share."""
+    body = await call.json(SessionBody)
+    made = await call.run(
+        call.services.sql.sessions.create,
+        call.ctx,
+        warehouse_id=body.warehouse_id or None,
+        catalog=body.catalog,
+        schema=body.schema,
+        settings=body.session_confs,
+    )
+    return JSONResponse({"session_id": made.id})
+
+
+async def close_session(call: Call) -> Response:
+    """End a session."""
+    await call.run(call.services.sql.sessions.close, call.ctx, call.path("id"))
+    return JSONResponse({})
+
+
+async def history(call: Call) -> Response:
+    """Statements that ended: everybody's own, and for admins all."""
+    page = PageRequest.of(call.query_int("max_results"), call.query("page_token"))
+    states = tuple(StatementState(each) for each in call.request.query_params.getlist("filter_by.statuses") if each in StatementState)
+    wanted = HistoryFilter(
+        states=states,
+        user_ids=tuple(call.request.query_params.getlist("filter_by.user_ids")),
+        warehouse_ids=tuple(call.request.query_params.getlist("filter_by.warehouse_ids")),
+    )
+    found = await call.run(call.services.sql.history.list, call.ctx, wanted, page)
+    body: dict[str, object] = {"res": [_history_body(each) for each in found.items], "has_next_page": bool(found.next_token)}
+    if found.next_token:
+        body["next_page_token"] = found.next_token
+    return JSONResponse(body)
+
+
+def _history_body(entry: HistoryEntry) -> dict[str, object]:
+    """A statement of the history on the wire."""
+    state = {"SUCCEEDED": "FINISHED", "CLOSED": "FINISHED"}.get(entry.state.value, entry.state.value)
+    return {
+        "query_id": entry.statement_id,
+        "status": state,
+        "query_text": entry.text,
+        "statement_type": entry.kind.split(" ")[0] if entry.kind else "OTHER",
+        "user_name": entry.user_name,
+        "executed_as_user_name": entry.user_name,
+        "warehouse_id": entry.warehouse_id,
+        "query_start_time_ms": epoch_ms(entry.created_at),
+        "query_end_time_ms": epoch_ms(entry.ended_at),
+        "duration": entry.duration_ms,
+        "rows_produced": entry.row_count,
+        "error_message": entry.error_message or None,
+        "is_final": True,
+    }
+
+
+ROUTES = (
+    DoorRoute("GET", WAREHOUSES, list_warehouses, "databricks"),
+    DoorRoute("POST", WAREHOUSES, create_warehouse, "databricks"),
+    DoorRoute("GET", WAREHOUSES + "/{id}", get_warehouse, "databricks"),
+    DoorRoute("DELETE", WAREHOUSES + "/{id}", delete_warehouse, "databricks"),
+    DoorRoute("POST", WAREHOUSES + "/{id}/edit", edit_warehouse, "databricks"),
+    DoorRoute("POST", WAREHOUSES + "/{id}/start", start_warehouse, "databricks"),
+    DoorRoute("POST", WAREHOUSES + "/{id}/stop", stop_warehouse, "databricks"),
+    DoorRoute("POST", "/api/2.0/sql/sessions", open_session, "databricks"),
+    DoorRoute("DELETE", "/api/2.0/sql/sessions/{id}", close_session, "databricks"),
+    DoorRoute("GET", "/api/2.0/sql/history/queries", history, "databricks"),
+)
