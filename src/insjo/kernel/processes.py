@@ -80,17 +80,25 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def guard_against_orphanage() -> bytes:
+def guard_against_orphanage(first: bytes | None = None) -> bytes:
     """End this process when its parent does; to be called first in a child.
+
+    Args:
+        first: The first line of the standard input, if the child had to read it before it may start a thread.
 
     Returns:
         The first line of the standard input, without its end: what the parent gave as `first_input`, if it did.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    first = sys.stdin.buffer.readline().rstrip(b"\n")
+    line = read_first_input() if first is None else first
     threading.Thread(target=_end_with_standard_input, name="orphan-guard", daemon=True).start()
-    return first
+    return line
+
+
+def read_first_input() -> bytes:
+    """The line that the parent gave as `first_input`; for a child that must not start a thread yet."""
+    return sys.stdin.buffer.readline().rstrip(b"\n")
 
 
 def say_ready(message: str = "") -> None:
@@ -331,6 +339,11 @@ class Supervisor:
     def restarts(self) -> int:
         """How often it was started again."""
         return self._account.restarts
+
+    @property
+    def failures(self) -> int:
+        """How many starts in a row failed, or ended soon; 0 while all is well."""
+        return 0 if self._state is ChildState.READY else self._account.failures
 
     @property
     def last_error(self) -> str:
