@@ -1,0 +1,100 @@
+"""The whole room as one object: what bootstrap builds and the other rooms are given."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from insjo.access.service.audit import Audit
+from insjo.access.service.authority import Authority
+from insjo.access.service.changes import Changes
+from insjo.access.service.credentials import Passwords, Sessions, SignInLinks, Tokens
+from insjo.access.service.founding import found
+from insjo.access.service.grants import Grants
+from insjo.access.service.principals import Principals
+from insjo.access.service.securables import Securables
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+    from insjo.access.types import Principal
+    from insjo.kernel.clock import Clock
+    from insjo.kernel.database import Database
+    from insjo.kernel.settings import Settings
+
+
+class Access:
+    """All services of the room over one database.
+
+    Args:
+        database: The metadata database.
+        clock: Tells the time.
+        settings: Lifetimes of credentials and the level of typed text.
+        key: Secret of the installation, at least 32 bytes: keys the audit chain, the fingerprints and the declassifications.
+        hasher: Cheaper password hashing for tests.
+    """
+
+    def __init__(self, *, database: Database, clock: Clock, settings: Settings, key: bytes, hasher: PasswordHasher | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._changes = Changes(database)
+        self.audit = Audit(database=database, clock=clock, key=_derive(key, "audit"), changes=self._changes)
+        self.principals = Principals(database=database, clock=clock, changes=self._changes, audit=self.audit)
+        self.authority = Authority(changes=self._changes, audit=self.audit, principals=self.principals)
+        self.securables = Securables(clock=clock, changes=self._changes, audit=self.audit, authority=self.authority)
+        self.grants = Grants(
+            clock=clock,
+            changes=self._changes,
+            audit=self.audit,
+            authority=self.authority,
+            principals=self.principals,
+        )
+        self.tokens = Tokens(
+            database=database,
+            clock=clock,
+            changes=self._changes,
+            audit=self.audit,
+            principals=self.principals,
+            ttl_s=settings.token_ttl_s,
+        )
+        self.sessions = Sessions(database=database, clock=clock, ttl_s=settings.session_ttl_s)
+        self.signin_links = SignInLinks(database=database, clock=clock, audit=self.audit, ttl_s=settings.signin_link_ttl_s)
+        self.passwords = Passwords(
+            database=database,
+            clock=clock,
+            changes=self._changes,
+            audit=self.audit,
+            principals=self.principals,
+            key=_derive(key, "signin"),
+            hasher=hasher,
+        )
+
+    def bootstrap(self, admin_name: str = "admin") -> Principal | None:
+        """Make what every installation has; does nothing to what is there.
+
+        Makes the metastore, the groups `admins` and `account users`, and, when there is no user yet, a metastore admin of this name.
+
+        Returns:
+            The user of this name, or None when the installation has others only.
+        """
+        return found(database=self._database, clock=self._clock, changes=self._changes, admin_name=admin_name)
+
+    def revision(self) -> int:
+        """Count that rises after every change of principals, membership, tokens, grants, owners, labels and clearances.
+
+        Caches keep what they read under the count they saw *before* reading.
+        """
+        return self._changes.value
+
+    def refresh_revision(self) -> int:
+        """As `revision`, after a look into the database for the changes of other processes."""
+        return self._changes.refresh()
+
+    def close(self) -> None:
+        """Write what waits."""
+        self.audit.close()
+
+
+def _derive(key: bytes, purpose: str) -> bytes:
+    """A key of its own for each purpose, so that none of them tells anything about another."""
+    return hashlib.blake2b(purpose.encode(), key=hashlib.sha512(key).digest(), digest_size=32).digest()

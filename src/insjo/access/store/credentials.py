@@ -1,0 +1,183 @@
+"""SQL on passwords, tokens, sessions and sign-in links; secrets arrive here as hashes only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from insjo.access.store.principals import principal_columns, principal_of
+from insjo.access.store.tables import attempts, passwords, principals, sessions, signin_links, tokens
+from insjo.access.types import Token
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from insjo.access.types import Principal
+
+_TOKEN = (tokens.c.id, tokens.c.principal_id, tokens.c.comment, tokens.c.created_at, tokens.c.expires_at, tokens.c.last_used_at)
+_PRINCIPAL = principal_columns()
+
+
+def insert_token(connection: sa.Connection, token: Token, value_hash: str) -> None:
+    """New token."""
+    connection.execute(
+        sa.insert(tokens).values(
+            id=token.id,
+            principal_id=token.principal_id,
+            hash=value_hash,
+            comment=token.comment,
+            created_at=token.created_at,
+            expires_at=token.expires_at,
+        ),
+    )
+
+
+def fetch_token_owner(connection: sa.Connection, value_hash: str, now: datetime) -> tuple[Principal, str, datetime | None] | None:
+    """Active owner of a token that has not expired, the token's identifier and when it was last used."""
+    query = (
+        sa.select(*_PRINCIPAL, tokens.c.id.label("token_id"), tokens.c.last_used_at)
+        .join(tokens, tokens.c.principal_id == principals.c.id)
+        .where(
+            tokens.c.hash == value_hash,
+            principals.c.active.is_(sa.true()),
+            sa.or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now),
+        )
+    )
+    row = connection.execute(query).first()
+    return (principal_of(row[:-2]), str(row.token_id), row.last_used_at) if row else None
+
+
+def touch_token(connection: sa.Connection, token_id: str, now: datetime) -> None:
+    """Remember the last use of a token."""
+    connection.execute(sa.update(tokens).where(tokens.c.id == token_id).values(last_used_at=now))
+
+
+def fetch_token(connection: sa.Connection, token_id: str) -> Token | None:
+    """Token by identifier."""
+    row = connection.execute(sa.select(*_TOKEN).where(tokens.c.id == token_id)).first()
+    return Token(*row) if row else None
+
+
+def fetch_tokens(connection: sa.Connection, principal_id: str | None, after: str, limit: int) -> list[Token]:
+    """Tokens of one principal, or of all, in order of creation."""
+    query = sa.select(*_TOKEN).where(tokens.c.id > after)
+    if principal_id is not None:
+        query = query.where(tokens.c.principal_id == principal_id)
+    return [Token(*row) for row in connection.execute(query.order_by(tokens.c.id).limit(limit))]
+
+
+def count_tokens(connection: sa.Connection, principal_id: str) -> int:
+    """How many tokens a principal holds."""
+    return int(connection.execute(sa.select(sa.func.count()).where(tokens.c.principal_id == principal_id)).scalar_one())
+
+
+def delete_token(connection: sa.Connection, token_id: str) -> None:
+    """End a token."""
+    connection.execute(sa.delete(tokens).where(tokens.c.id == token_id))
+
+
+def delete_expired(connection: sa.Connection, now: datetime) -> None:
+    """Drop what has expired: sessions, links and tokens."""
+    for table in (sessions, signin_links, tokens):
+        connection.execute(sa.delete(table).where(table.c.expires_at <= now))
+
+
+def insert_session(connection: sa.Connection, value_hash: str, principal_id: str, now: datetime, expires_at: datetime) -> None:
+    """New session."""
+    connection.execute(sa.insert(sessions).values(hash=value_hash, principal_id=principal_id, created_at=now, expires_at=expires_at))
+
+
+def fetch_session_owner(connection: sa.Connection, value_hash: str, now: datetime) -> Principal | None:
+    """Active owner of a session that has not expired."""
+    query = (
+        sa.select(*_PRINCIPAL)
+        .join(sessions, sessions.c.principal_id == principals.c.id)
+        .where(sessions.c.hash == value_hash, sessions.c.expires_at > now, principals.c.active.is_(sa.true()))
+    )
+    row = connection.execute(query).first()
+    return principal_of(row) if row else None
+
+
+def delete_session(connection: sa.Connection, value_hash: str) -> None:
+    """End one session."""
+    connection.execute(sa.delete(sessions).where(sessions.c.hash == value_hash))
+
+
+def delete_sessions(connection: sa.Connection, principal_id: str) -> None:
+    """End all sessions of a principal."""
+    connection.execute(sa.delete(sessions).where(sessions.c.principal_id == principal_id))
+
+
+def insert_link(connection: sa.Connection, value_hash: str, principal_id: str, now: datetime, expires_at: datetime) -> None:
+    """New sign-in link."""
+    connection.execute(sa.insert(signin_links).values(hash=value_hash, principal_id=principal_id, created_at=now, expires_at=expires_at))
+
+
+def use_link(connection: sa.Connection, value_hash: str, now: datetime) -> Principal | None:
+    """Use up a link and give its active owner; None when it is unknown, used or expired.
+
+    The update itself is the check, so that of two who redeem it at once only one succeeds.
+    """
+    used = connection.execute(
+        sa.update(signin_links)
+        .where(signin_links.c.hash == value_hash, signin_links.c.used_at.is_(None), signin_links.c.expires_at > now)
+        .values(used_at=now),
+    )
+    if used.rowcount != 1:
+        return None
+    query = (
+        sa.select(*_PRINCIPAL)
+        .join(signin_links, signin_links.c.principal_id == principals.c.id)
+        .where(signin_links.c.hash == value_hash, principals.c.active.is_(sa.true()))
+    )
+    row = connection.execute(query).first()
+    return principal_of(row) if row else None
+
+
+def put_password(connection: sa.Connection, principal_id: str, value_hash: str, now: datetime) -> None:
+    """Set or replace a password."""
+    changed = connection.execute(
+        sa.update(passwords).where(passwords.c.principal_id == principal_id).values(hash=value_hash, changed_at=now),
+    )
+    if changed.rowcount == 0:
+        connection.execute(sa.insert(passwords).values(principal_id=principal_id, hash=value_hash, changed_at=now))
+
+
+def fetch_password(connection: sa.Connection, name: str) -> tuple[Principal, str] | None:
+    """Active principal with this name and the hash of its password."""
+    query = (
+        sa.select(*_PRINCIPAL, passwords.c.hash)
+        .join(passwords, passwords.c.principal_id == principals.c.id)
+        .where(principals.c.name == name, principals.c.active.is_(sa.true()))
+    )
+    row = connection.execute(query).first()
+    return (principal_of(row[:-1]), str(row[-1])) if row else None
+
+
+def has_password(connection: sa.Connection, principal_id: str) -> bool:
+    """Whether a principal has a password."""
+    return connection.execute(sa.select(passwords.c.principal_id).where(passwords.c.principal_id == principal_id)).first() is not None
+
+
+def fetch_attempts(connection: sa.Connection, name_hash: str) -> tuple[int, datetime, datetime] | None:
+    """Failures in a row for a name, when the last attempt was, and until when new ones are refused."""
+    row = connection.execute(
+        sa.select(attempts.c.failures, attempts.c.last_at, attempts.c.blocked_until)
+        .where(attempts.c.name_hash == name_hash)
+        .with_for_update(),
+    ).first()
+    return (int(row[0]), row[1], row[2]) if row else None
+
+
+def put_attempts(connection: sa.Connection, name_hash: str, failures: int, now: datetime, blocked_until: datetime) -> None:
+    """Remember the attempts for a name."""
+    values = {"failures": failures, "last_at": now, "blocked_until": blocked_until}
+    changed = connection.execute(sa.update(attempts).where(attempts.c.name_hash == name_hash).values(**values))
+    if changed.rowcount == 0:
+        connection.execute(sa.insert(attempts).values(name_hash=name_hash, **values))
+
+
+def delete_attempts(connection: sa.Connection, name_hash: str, older_than: datetime) -> None:
+    """Forget the attempts for a name, and all that are old."""
+    connection.execute(sa.delete(attempts).where(sa.or_(attempts.c.name_hash == name_hash, attempts.c.last_at < older_than)))
