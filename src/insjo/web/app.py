@@ -19,8 +19,8 @@ from insjo.web.databricks.statements import WantedByStatement
 from insjo.web.errors import RouteNotFound, render
 from insjo.web.insjo.routes import ROUTES as INSJO_ROUTES
 from insjo.web.openai.door import OpenAIDoor
-from insjo.web.pages.render import render_page_error
-from insjo.web.pages.routes import PAGE_ROUTES, static_files
+from insjo.web.pages.render import render_page_error, static
+from insjo.web.pages.routes import PAGE_ROUTES
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ API_PREFIXES = ("/api/", "/v1/", "/serving-endpoints/", "/sql/1.0/", "/oidc/", "
 
 def create_app(services: Services) -> ASGIApp:
     """The application over these services; it starts nothing and holds nothing but them."""
-    routes = [Route("/health", health, methods=["GET"]), static_files()]
+    routes = [Route("/health", health, methods=["GET"]), static().route()]
     routes += [Route(each.path, _endpoint(each, services), methods=[each.method]) for each in ROUTES]
 
     async def fallback(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 import msgspec
 
-from insjo.kernel.errors import InvalidArgument, ResourceExhausted
+from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.limits import BODY_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Call:
         return await self.services.threads.run(service_call, *args, **kwargs)
 
     async def body(self, bytes_max: int = BODY_BYTES_MAX) -> bytes:
-        """The whole body; raises ResourceExhausted before more than `bytes_max` are held."""
+        """The whole body; raises BodyTooLarge before more than `bytes_max` are held."""
         return await read_body(self.request, bytes_max)
 
     async def json(self, wanted: type[T]) -> T:
@@ -140,12 +140,12 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     return b"".join(parts)
 
 
-def too_large(bytes_max: int) -> ResourceExhausted:
+def too_large(bytes_max: int) -> BodyTooLarge:
     """The error for a body over its limit."""
     return BodyTooLarge(f"The body is larger than {bytes_max // 1024**2} MiB.", hint="Upload it as a file to a volume instead.")
 
 
-class BodyTooLarge(ResourceExhausted):
+class BodyTooLarge(InvalidArgument):
     """A request body over the limit; HTTP has a status of its own for it."""
 
     code = "REQUEST_TOO_LARGE"

@@ -211,33 +211,27 @@ async def statement_body(call: Call, statement: Statement, wanted: ResultWanted)
     return body
 
 
+WIRE_CODES = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+}
+"""Codes that the API itself has; ours stands in brackets before the message, as Databricks writes error classes."""
+
+
 def status_body(statement: Statement) -> dict[str, object]:
     """State and error."""
     status: dict[str, object] = {"state": statement.state.value}
-    if statement.error is not None:
-        code = statement.error.code
-        known = {"BAD_REQUEST", "NOT_FOUND", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL_ERROR"}
-        names = {
-            400: "BAD_REQUEST",
-            401: "UNAUTHENTICATED",
-            403: "PERMISSION_DENIED",
-            404: "NOT_FOUND",
-            409: "ABORTED",
-            429: "RESOURCE_EXHAUSTED",
-        }
-        wire = (
-            code
-            if code in known
-            else names.get(status_of(statement.error), "INTERNAL_ERROR" if status_of(statement.error) == 500 else "BAD_REQUEST")
-        )
-        status["error"] = {"error_code": wire, "message": f"[{code}] {statement.error}"}
-        status["sql_state"] = str(statement.error.details.get("sql_state", ""))
-        status["insjo_error"] = {
-            "error_code": code,
-            "message": statement.error.message,
-            "hint": statement.error.hint,
-            "details": statement.error.details,
-        }
+    error = statement.error
+    if error is not None:
+        http = status_of(error)
+        wire = WIRE_CODES.get(http, "INTERNAL_ERROR" if error.kind == "INTERNAL" else "BAD_REQUEST")
+        status["error"] = {"error_code": wire, "message": f"[{error.code}] {error}"}
+        status["sql_state"] = str(error.details.get("sql_state", ""))
+        status["insjo_error"] = {"error_code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
     if statement.queue_position:
         status["queue_position"] = statement.queue_position
     return status
