@@ -1,4 +1,7 @@
-"""Errors of the catalog; the codes are those that Databricks uses where it has one."""
+"""Errors of the catalog; the codes are those that Databricks uses where it has one.
+
+That an object does not exist for a caller is said by `insjo.access.errors`.
+"""
 
 from __future__ import annotations
 
@@ -66,30 +69,6 @@ class ColumnAlreadyExists(AlreadyExists):
     """The table has a column of that name."""
 
     code = "FIELD_ALREADY_EXISTS"
-
-
-class CatalogNotFound(NotFound):
-    """The catalog does not exist for this caller."""
-
-    code = "CATALOG_DOES_NOT_EXIST"
-
-
-class SchemaNotFound(NotFound):
-    """The schema does not exist for this caller."""
-
-    code = "SCHEMA_DOES_NOT_EXIST"
-
-
-class TableNotFound(NotFound):
-    """The table or view does not exist for this caller."""
-
-    code = "TABLE_OR_VIEW_NOT_FOUND"
-
-
-class VolumeNotFound(NotFound):
-    """The volume does not exist for this caller."""
-
-    code = "VOLUME_DOES_NOT_EXIST"
 
 
 class FileNotFound(NotFound):

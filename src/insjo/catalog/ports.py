@@ -83,6 +83,23 @@ class TableStorage(Protocol):
         """Write a checkpoint if one is due at this version."""
         ...
 
+    def discard(self, location: str, files: Sequence[NewFile]) -> None:
+        """Delete data files that were written but never committed; missing ones are no error."""
+        ...
+
+
+class PlainCopies(Protocol):
+    """Copies of tables whose files cannot be read as they are (deletion vectors, column mapping)."""
+
+    def copy(self, location: str, snapshot: Snapshot, folder: str) -> Snapshot:
+        """The same rows as plain Parquet files in a folder of their own; a copy of that version that is there already is used again.
+
+        Raises:
+            FeatureUnsupported: The table cannot be read in this way either.
+            DiskFull: No room; nothing remains.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:

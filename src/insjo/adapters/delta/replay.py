@@ -266,9 +266,8 @@ class _FileReader:
             return None
         if self._stats is _EXACT_STATS:
             for bounds in (stats.get("minValues"), stats.get("maxValues")):
-                for name in self._floats if isinstance(bounds, dict) else ():
-                    if isinstance(bounds.get(name), Decimal):
-                        bounds[name] = float(bounds[name])
+                if isinstance(bounds, dict):
+                    bounds.update({name: float(bounds[name]) for name in self._floats if isinstance(bounds.get(name), Decimal)})
         return stats
 
 

@@ -1,0 +1,1 @@
+"""The public face of the catalog: one module a noun; `room.CatalogRoom` holds them together."""

@@ -1,0 +1,90 @@
+"""Takes away the folders of dropped tables and volumes: after the metadata is committed, and again at start for killed servers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insjo.catalog import store
+from insjo.catalog.service.parts import COPIES
+from insjo.catalog.types import TableType, VolumeType
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from insjo.catalog.service.parts import Parts
+    from insjo.catalog.service.snapshots import Snapshots
+    from insjo.kernel.context import RequestContext
+
+_LOGGER = logging.getLogger(__name__)
+_BATCH = 1000
+_STRANGER_AGE_S = 3600
+"""A folder that no row names may belong to a table that another process is making just now; after an hour it does not."""
+
+
+class Removals:
+    """Drops rows first and folders afterwards, so that a crash leaves a folder without a table and never a table without its files."""
+
+    def __init__(self, parts: Parts, snapshots: Snapshots) -> None:
+        self._parts = parts
+        self._snapshots = snapshots
+
+    def remove_table(self, ctx: RequestContext, connection: sa.Connection, row: store.Row) -> None:
+        """Delete a table's row and securable, and note its folder."""
+        store.delete(connection, store.tables, row["id"])
+        self._parts.access.securables.remove(ctx, row["id"], connection=connection)
+        if row["table_type"] == TableType.MANAGED:
+            store.insert_removal(connection, row["id"], "table", row["location"], self._parts.clock.now())
+        self._snapshots.forget(row["id"])
+
+    def remove_volume(self, ctx: RequestContext, connection: sa.Connection, row: store.Row) -> None:
+        """Delete a volume's row and securable, and note its folder."""
+        store.delete(connection, store.volumes, row["id"])
+        self._parts.access.securables.remove(ctx, row["id"], connection=connection)
+        if row["volume_type"] == VolumeType.MANAGED:
+            store.insert_removal(connection, row["id"], "volume", row["location"], self._parts.clock.now())
+
+    def sweep_noted(self) -> int:
+        """Delete the folders that were noted; gives how many.  A folder that cannot be deleted stays noted."""
+        with self._parts.database.read() as connection:
+            noted = store.list_removals(connection, _BATCH)
+        swept = 0
+        for row_id, kind, location in noted:
+            try:
+                if kind == "table":
+                    self._parts.storage.remove(location)
+                else:
+                    self._parts.files.delete(location, "", recursive=True)
+            except OSError:
+                _LOGGER.warning("the folder %s of a dropped %s could not be deleted", location, kind, exc_info=True)
+                continue
+            with self._parts.database.write() as connection:
+                store.delete_removal(connection, row_id)
+            swept += 1
+        return swept
+
+    def sweep_strangers(self) -> int:
+        """Delete folders of tables and volumes that no row names and that are older than an hour; gives how many."""
+        with self._parts.database.read() as connection:
+            known = set(store.all_locations(connection, store.tables).values()) | set(
+                store.all_locations(connection, store.volumes).values()
+            )
+        oldest = time.time() - _STRANGER_AGE_S
+        swept = 0
+        for parent in (self._parts.table_folder, self._parts.volume_folder):
+            for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
+                if folder.name == COPIES or str(folder) in known or not _untouched_since(folder, oldest):
+                    continue
+                self._parts.storage.remove(str(folder))
+                swept += 1
+        return swept
+
+
+def _untouched_since(folder: Path, oldest: float) -> bool:
+    """Whether neither the folder nor anything directly in it was changed after a moment."""
+    try:
+        return all(path.lstat().st_mtime < oldest for path in (folder, *folder.iterdir()))
+    except OSError:
+        return False

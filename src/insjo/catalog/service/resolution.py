@@ -1,0 +1,116 @@
+"""Names to tables: rights, labels, columns and snapshots of everything that a statement reads, in a handful of queries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from insjo.access.errors import AccessDenied, TableNotFound
+from insjo.access.types import Privilege, SecurableKind
+from insjo.catalog import store
+from insjo.catalog.errors import WrongTableType
+from insjo.catalog.service.parts import table_of
+from insjo.catalog.types import ResolvedTable, Table, TableName
+from insjo.kernel.errors import InsjoError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from insjo.access.types import LabelSet
+    from insjo.catalog.service.parts import Parts
+    from insjo.catalog.service.snapshots import Snapshots
+    from insjo.kernel.context import RequestContext
+
+NAMES_MAX = 500
+"""Tables that one statement may name."""
+
+
+class Resolution:
+    """Resolves names of tables for a caller."""
+
+    def __init__(self, parts: Parts, snapshots: Snapshots) -> None:
+        self._parts = parts
+        self._snapshots = snapshots
+
+    def resolve_many(self, ctx: RequestContext, names: Sequence[TableName], privilege: Privilege = Privilege.SELECT) -> list[ResolvedTable]:
+        """The tables in the order of their names, if the caller holds the privilege on every one.
+
+        Raises:
+            TableNotFound, AccessDenied: One error that lists all problems; one that lists any missing table is a TableNotFound.
+        """
+        if len(names) > NAMES_MAX:
+            message = f"A statement may name at most {NAMES_MAX} tables, and this one names {len(names)}."
+            raise WrongTableType(message)
+        tables = self._authorised(ctx, names, privilege)
+        ids = list(dict.fromkeys(table.id for table in tables))
+        labels = self._parts.access.labels.effective_sets(ids)
+        problems: list[InsjoError] = []
+        resolved: list[ResolvedTable] = []
+        for name, table in zip(names, tables, strict=True):
+            try:
+                resolved.append(self._with_snapshot(name, table, labels[table.id], reads=privilege is Privilege.SELECT))
+            except InsjoError as error:
+                problems.append(error)
+        _raise_all(problems)
+        return resolved
+
+    def find(self, ctx: RequestContext, name: TableName, privilege: Privilege | None = None) -> Table:
+        """One table as the metadata knows it, without looking at its files."""
+        return self._authorised(ctx, [name], privilege or Privilege.BROWSE)[0]
+
+    def _authorised(self, ctx: RequestContext, names: Sequence[TableName], privilege: Privilege) -> list[Table]:
+        """The tables of the names, every one authorised; two queries and one for the owners, however many names there are."""
+        access = self._parts.access
+        with self._parts.database.read() as connection:
+            rows = store.find_tables(connection, [(name.catalog, name.schema, name.name) for name in names])
+            questions = [(privilege, str(row["id"])) for row in rows.values()]
+            decisions = {each.securable_id: each for each in access.authority.decide_many(ctx, questions, connection=connection)}
+            owners = access.authority.owners([securable_id for _, securable_id in questions], connection=connection)
+        problems: dict[str, InsjoError] = {}
+        found: list[Table] = []
+        for name in names:
+            row = rows.get((name.catalog, name.schema, name.name))
+            try:
+                if row is None:
+                    # Asked by name, so that an absent table is refused in the same words and written down like a hidden one.
+                    access.securables.resolve(ctx, SecurableKind.TABLE, name.full_name, privilege)
+                    message = f"The table or view `{name.full_name}` was dropped just now."
+                    raise TableNotFound(message)  # noqa: TRY301  # Collected with the problems of the other names.
+                decision = decisions[row["id"]]
+                if not decision.allowed:
+                    hint = "" if decision.visible else access.authority.suggest(ctx, SecurableKind.TABLE, name.full_name)
+                    access.authority.refuse(ctx, decision, name=name.full_name, kind=SecurableKind.TABLE, hint=hint)
+                found.append(table_of(row, owners[row["id"]]))
+            except InsjoError as error:
+                problems[name.full_name] = error
+        _raise_all(list(problems.values()))
+        return found
+
+    def _with_snapshot(self, name: TableName, table: Table, labels: LabelSet, *, reads: bool) -> ResolvedTable:
+        """The table with the columns and files of the version asked for."""
+        if not table.has_files:
+            if name.version is not None or name.timestamp is not None:
+                message = f"`{name.full_name}` is a {table.table_type.lower()} and has no versions to travel to."
+                raise WrongTableType(message)
+            return ResolvedTable(table, None, labels.label, labels.columns)
+        snapshot = self._snapshots.at(table.id, table.location, name.version, name.timestamp)
+        if reads:
+            snapshot = self._snapshots.readable(table.id, table.location, snapshot)
+        # The log tells the columns: another writer may have changed them, or an older version had others.
+        table = replace(table, columns=snapshot.columns, partition_columns=snapshot.partition_columns)
+        return ResolvedTable(table, snapshot, labels.label, labels.columns)
+
+
+def _raise_all(problems: list[InsjoError]) -> None:
+    """Raise what went wrong as one error."""
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise problems[0]
+    kind = next(
+        (each for each in (TableNotFound, AccessDenied) if any(isinstance(problem, each) for problem in problems)), type(problems[0])
+    )
+    message = " ".join(problem.message for problem in problems)
+    hint = " ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
+    listed = [{"code": problem.code, "message": problem.message, "hint": problem.hint} for problem in problems]
+    raise kind(message, hint=hint, details={"problems": listed})

@@ -1,0 +1,321 @@
+"""All SQL on the catalog's rows in the metadata database.
+
+The identifier of a row is that of its securable, so that a list is filtered by joining what the caller may see.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from insjo.catalog.types import Column
+from insjo.kernel.database import UtcDateTime, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    Visible = sa.Select[tuple[str]]
+    """Identifiers of what the caller may see; made by `Authority.visible`."""
+
+_ID = sa.String(64)
+_NAME = sa.String(255)
+
+
+def _stamps() -> tuple[sa.Column[Any], ...]:
+    """Who made the row and who changed it last, and when."""
+    return (
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("created_by", _NAME, nullable=False),
+        sa.Column("updated_at", UtcDateTime, nullable=False),
+        sa.Column("updated_by", _NAME, nullable=False),
+    )
+
+
+catalogs: Final = sa.Table(
+    "catalog_catalogs",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("name", _NAME, nullable=False, unique=True),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("properties", sa.JSON, nullable=False),
+    *_stamps(),
+)
+
+schemas: Final = sa.Table(
+    "catalog_schemas",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("catalog_id", _ID, sa.ForeignKey("catalog_catalogs.id"), nullable=False),
+    sa.Column("name", _NAME, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("properties", sa.JSON, nullable=False),
+    *_stamps(),
+    sa.UniqueConstraint("catalog_id", "name"),
+)
+
+tables: Final = sa.Table(
+    "catalog_tables",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("schema_id", _ID, sa.ForeignKey("catalog_schemas.id"), nullable=False),
+    sa.Column("name", _NAME, nullable=False),
+    sa.Column("table_type", sa.String(16), nullable=False),
+    sa.Column("columns", sa.JSON, nullable=False),
+    sa.Column("partition_columns", sa.JSON, nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("properties", sa.JSON, nullable=False),
+    sa.Column("view_definition", sa.Text, nullable=False),
+    sa.Column("view_catalog", _NAME, nullable=False),
+    sa.Column("view_schema", _NAME, nullable=False),
+    *_stamps(),
+    sa.UniqueConstraint("schema_id", "name"),
+)
+
+volumes: Final = sa.Table(
+    "catalog_volumes",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("schema_id", _ID, sa.ForeignKey("catalog_schemas.id"), nullable=False),
+    sa.Column("name", _NAME, nullable=False),
+    sa.Column("volume_type", sa.String(16), nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    *_stamps(),
+    sa.UniqueConstraint("schema_id", "name"),
+)
+
+# The path is hashed because it may be longer than what a database can index.
+file_labels: Final = sa.Table(
+    "catalog_file_labels",
+    metadata,
+    sa.Column("volume_id", _ID, sa.ForeignKey("catalog_volumes.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("path_hash", sa.String(64), primary_key=True),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("label", sa.JSON, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("changed_by", _NAME, nullable=False),
+)
+
+# A dropped table or volume leaves a row here in the transaction that drops it; the folder is deleted afterwards, and a start of the
+# server deletes what a killed one did not get to.
+removals: Final = sa.Table(
+    "catalog_removals",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("removed_at", UtcDateTime, nullable=False),
+)
+
+_TABLE_ROWS: Final = (
+    sa.select(tables, catalogs.c.name.label("catalog_name"), schemas.c.name.label("schema_name"))
+    .join_from(tables, schemas, schemas.c.id == tables.c.schema_id)
+    .join(catalogs, catalogs.c.id == schemas.c.catalog_id)
+)
+_VOLUME_ROWS: Final = (
+    sa.select(volumes, catalogs.c.name.label("catalog_name"), schemas.c.name.label("schema_name"))
+    .join_from(volumes, schemas, schemas.c.id == volumes.c.schema_id)
+    .join(catalogs, catalogs.c.id == schemas.c.catalog_id)
+)
+_SCHEMA_ROWS: Final = sa.select(schemas, catalogs.c.name.label("catalog_name")).join_from(
+    schemas, catalogs, catalogs.c.id == schemas.c.catalog_id
+)
+
+Row = sa.RowMapping
+
+
+def is_unique_violation(error: Exception) -> bool:
+    """Whether the database refused a row because its name is taken."""
+    return isinstance(error, sa.exc.IntegrityError)
+
+
+def insert(connection: sa.Connection, table: sa.Table, values: Mapping[str, object]) -> None:
+    """New row."""
+    connection.execute(sa.insert(table).values(**values))
+
+
+def update(connection: sa.Connection, table: sa.Table, row_id: str, values: Mapping[str, object]) -> None:
+    """Change a row."""
+    connection.execute(sa.update(table).where(table.c.id == row_id).values(**values))
+
+
+def delete(connection: sa.Connection, table: sa.Table, row_id: str) -> None:
+    """Remove a row."""
+    connection.execute(sa.delete(table).where(table.c.id == row_id))
+
+
+def fetch_catalog(connection: sa.Connection, row_id: str) -> Row | None:
+    """Catalog by identifier."""
+    return connection.execute(sa.select(catalogs).where(catalogs.c.id == row_id)).mappings().first()
+
+
+def fetch_schema(connection: sa.Connection, row_id: str) -> Row | None:
+    """Schema by identifier, with the name of its catalog."""
+    return connection.execute(_SCHEMA_ROWS.where(schemas.c.id == row_id)).mappings().first()
+
+
+def fetch_table(connection: sa.Connection, row_id: str) -> Row | None:
+    """Table by identifier, with the names above it."""
+    return connection.execute(_TABLE_ROWS.where(tables.c.id == row_id)).mappings().first()
+
+
+def fetch_volume(connection: sa.Connection, row_id: str) -> Row | None:
+    """Volume by identifier, with the names above it."""
+    return connection.execute(_VOLUME_ROWS.where(volumes.c.id == row_id)).mappings().first()
+
+
+def find_tables(connection: sa.Connection, names: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str, str], Row]:
+    """Tables by name in one query; those that do not exist are missing."""
+    columns = (catalogs.c.name, schemas.c.name, tables.c.name)
+    wanted = [sa.and_(*(column == part for column, part in zip(columns, name, strict=True))) for name in dict.fromkeys(names)]
+    if not wanted:
+        return {}
+    rows = connection.execute(_TABLE_ROWS.where(sa.or_(*wanted))).mappings()
+    return {(row["catalog_name"], row["schema_name"], row["name"]): row for row in rows}
+
+
+def list_catalogs(connection: sa.Connection, visible: Visible, after: str, limit: int) -> Sequence[Row]:
+    """Visible catalogs by name."""
+    query = sa.select(catalogs).where(catalogs.c.id.in_(visible), catalogs.c.name > after)
+    return connection.execute(query.order_by(catalogs.c.name).limit(limit)).mappings().all()
+
+
+def list_schemas(connection: sa.Connection, visible: Visible, catalog_id: str, after: str, limit: int) -> Sequence[Row]:
+    """Visible schemas of a catalog by name."""
+    query = _SCHEMA_ROWS.where(schemas.c.id.in_(visible), schemas.c.catalog_id == catalog_id, schemas.c.name > after)
+    return connection.execute(query.order_by(schemas.c.name).limit(limit)).mappings().all()
+
+
+def list_tables(connection: sa.Connection, visible: Visible, schema_id: str, after: str, limit: int) -> Sequence[Row]:
+    """Visible tables and views of a schema by name."""
+    query = _TABLE_ROWS.where(tables.c.id.in_(visible), tables.c.schema_id == schema_id, tables.c.name > after)
+    return connection.execute(query.order_by(tables.c.name).limit(limit)).mappings().all()
+
+
+def list_volumes(connection: sa.Connection, visible: Visible, schema_id: str, after: str, limit: int) -> Sequence[Row]:
+    """Visible volumes of a schema by name."""
+    query = _VOLUME_ROWS.where(volumes.c.id.in_(visible), volumes.c.schema_id == schema_id, volumes.c.name > after)
+    return connection.execute(query.order_by(volumes.c.name).limit(limit)).mappings().all()
+
+
+def survey_schemas(connection: sa.Connection, visible: Visible, catalog_name: str, limit: int) -> Sequence[Row]:
+    """Visible schemas of one catalog, or of all when no name is given."""
+    query = _SCHEMA_ROWS.where(schemas.c.id.in_(visible))
+    if catalog_name:
+        query = query.where(catalogs.c.name == catalog_name)
+    return connection.execute(query.order_by(catalogs.c.name, schemas.c.name).limit(limit)).mappings().all()
+
+
+def survey_tables(connection: sa.Connection, visible: Visible, catalog_name: str, schema_name: str, limit: int) -> Sequence[Row]:
+    """Visible tables and views of one catalog and schema, or of all of them for empty names."""
+    query = _within(_TABLE_ROWS.where(tables.c.id.in_(visible)), catalog_name, schema_name)
+    return connection.execute(query.order_by(catalogs.c.name, schemas.c.name, tables.c.name).limit(limit)).mappings().all()
+
+
+def survey_volumes(connection: sa.Connection, visible: Visible, catalog_name: str, schema_name: str, limit: int) -> Sequence[Row]:
+    """Visible volumes of one catalog and schema, or of all of them for empty names."""
+    query = _within(_VOLUME_ROWS.where(volumes.c.id.in_(visible)), catalog_name, schema_name)
+    return connection.execute(query.order_by(catalogs.c.name, schemas.c.name, volumes.c.name).limit(limit)).mappings().all()
+
+
+def _within(query: sa.Select[Any], catalog_name: str, schema_name: str) -> sa.Select[Any]:
+    if catalog_name:
+        query = query.where(catalogs.c.name == catalog_name)
+    if schema_name:
+        query = query.where(schemas.c.name == schema_name)
+    return query
+
+
+def ids_of_schemas(connection: sa.Connection, catalog_id: str) -> list[tuple[str, str]]:
+    """Identifier and name of every schema of a catalog, whoever may see it."""
+    rows = connection.execute(sa.select(schemas.c.id, schemas.c.name).where(schemas.c.catalog_id == catalog_id).order_by(schemas.c.name))
+    return [(row.id, row.name) for row in rows]
+
+
+def contents_of_schema(connection: sa.Connection, schema_id: str) -> tuple[list[Row], list[Row]]:
+    """Every table and every volume of a schema, whoever may see it."""
+    inside = connection.execute(_TABLE_ROWS.where(tables.c.schema_id == schema_id).order_by(tables.c.name)).mappings().all()
+    folders = connection.execute(_VOLUME_ROWS.where(volumes.c.schema_id == schema_id).order_by(volumes.c.name)).mappings().all()
+    return list(inside), list(folders)
+
+
+def find_volume(connection: sa.Connection, catalog: str, schema: str, name: str) -> Row | None:
+    """Volume by name."""
+    query = _VOLUME_ROWS.where(catalogs.c.name == catalog, schemas.c.name == schema, volumes.c.name == name)
+    return connection.execute(query).mappings().first()
+
+
+def all_locations(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
+    """Location by identifier of every table or volume that has one."""
+    rows = connection.execute(sa.select(table.c.id, table.c.location).where(table.c.location != ""))
+    return {row.id: row.location for row in rows}
+
+
+def columns_to_json(columns: Iterable[Column]) -> list[list[object]]:
+    """Columns as they are kept."""
+    return [[each.name, each.type_text, each.nullable, each.comment] for each in columns]
+
+
+def columns_from_json(value: Sequence[Sequence[Any]]) -> tuple[Column, ...]:
+    """Columns as they were kept."""
+    return tuple(Column(each[0], each[1], each[2], each[3], position) for position, each in enumerate(value))
+
+
+def insert_removal(connection: sa.Connection, row_id: str, kind: str, location: str, now: datetime) -> None:
+    """Remember that a folder has to be deleted."""
+    connection.execute(sa.insert(removals).values(id=row_id, kind=kind, location=location, removed_at=now))
+
+
+def delete_removal(connection: sa.Connection, row_id: str) -> None:
+    """The folder is gone."""
+    connection.execute(sa.delete(removals).where(removals.c.id == row_id))
+
+
+def list_removals(connection: sa.Connection, limit: int) -> list[tuple[str, str, str]]:
+    """Folders that have to be deleted: identifier, kind, location."""
+    rows = connection.execute(sa.select(removals.c.id, removals.c.kind, removals.c.location).order_by(removals.c.id).limit(limit))
+    return [(row.id, row.kind, row.location) for row in rows]
+
+
+def put_file_label(
+    connection: sa.Connection,
+    key: tuple[str, str],
+    path: str,
+    label: Mapping[str, object],
+    stamp: tuple[datetime, str],
+) -> None:
+    """Set the label of a path; `key` is the volume and the hash of the path."""
+    delete_file_labels(connection, key[0], [key[1]])
+    values = {"volume_id": key[0], "path_hash": key[1], "path": path, "label": dict(label), "changed_at": stamp[0], "changed_by": stamp[1]}
+    connection.execute(sa.insert(file_labels).values(**values))
+
+
+def delete_file_labels(connection: sa.Connection, volume_id: str, hashes: Iterable[str]) -> None:
+    """Forget the labels of paths."""
+    connection.execute(sa.delete(file_labels).where(file_labels.c.volume_id == volume_id, file_labels.c.path_hash.in_(list(hashes))))
+
+
+def delete_file_labels_below(connection: sa.Connection, volume_id: str, path: str) -> None:
+    """Forget the labels of a directory and of all that was in it."""
+    below = sa.or_(file_labels.c.path == path, file_labels.c.path.startswith(path + "/", autoescape=True))
+    connection.execute(sa.delete(file_labels).where(file_labels.c.volume_id == volume_id, below))
+
+
+def fetch_file_labels(connection: sa.Connection, volume_id: str, limit: int) -> dict[str, Mapping[str, object]]:
+    """Label by path of everything in a volume that has its own."""
+    query = sa.select(file_labels.c.path, file_labels.c.label).where(file_labels.c.volume_id == volume_id).limit(limit)
+    return {row.path: row.label for row in connection.execute(query)}
+
+
+def fetch_labels_of_paths(connection: sa.Connection, volume_id: str, hashes: Iterable[str]) -> list[Mapping[str, object]]:
+    """Labels of some paths of a volume."""
+    query = sa.select(file_labels.c.label).where(file_labels.c.volume_id == volume_id, file_labels.c.path_hash.in_(list(hashes)))
+    return list(connection.execute(query).scalars())
+
+
+def lock_tables(connection: sa.Connection, row_id: str) -> None:
+    """Make other changes of this row wait until the transaction ends (PostgreSQL; on SQLite a writer is alone anyway)."""
+    connection.execute(sa.select(tables.c.id).where(tables.c.id == row_id).with_for_update())
