@@ -268,6 +268,7 @@ class Decision:
         visible: Whether the object exists for the caller at all.
         missing: The privileges that a denied caller lacks, with the object on which each must be granted.
         hint: What a denied caller can do, empty when the object is invisible.
+        unshown_reason: The reason behind "does not exist", for the audit and for those who manage the object.
     """
 
     allowed: bool
@@ -278,6 +279,7 @@ class Decision:
     visible: bool = True
     missing: tuple[str, ...] = ()
     hint: str = ""
+    unshown_reason: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

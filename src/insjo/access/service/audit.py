@@ -8,10 +8,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from insjo.access.errors import AuditOverflow
 from insjo.access.store import audit as store
+from insjo.access.store.changes import DatabaseError
 from insjo.access.types import AuditEvent, AuditFilter, Origin, VerifyReport
 from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.paging import Page, PageRequest, page_of
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from insjo.access.service.changes import Changes
+    from insjo.access.store.changes import Changes
     from insjo.access.types import Label
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
@@ -192,7 +191,7 @@ class Audit:
             self._wake.clear()
             try:
                 self.flush()
-            except SQLAlchemyError:
+            except DatabaseError:
                 _log.exception("the audit waits: the metadata database takes no rows")
                 self._closed.wait(FLUSH_S)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from insjo.access.errors import NOT_FOUND_BY_KIND, AccessDenied, SecurableNotFound
 from insjo.access.store import authority as store
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from insjo.access.service.audit import Audit
-    from insjo.access.service.changes import Changes
     from insjo.access.service.principals import Principals
     from insjo.access.store.authority import Fact
+    from insjo.access.store.changes import Changes
     from insjo.kernel.context import RequestContext
 
-SUGGESTIONS_MAX = 2000
+SUGGESTIONS_MAX: Final = 2000
+ABSENT: Final = "The object does not exist."
 
 
 class Authority:
@@ -61,7 +63,8 @@ class Authority:
         wanted = list(dict.fromkeys(securable_id for _, securable_id in questions))
         with self._changes.reading(connection) as reading:
             facts = store.fetch_facts(reading, ctx.principal.id, wanted)
-        return [judge(ctx.principal.name, privilege, securable_id, facts.get(securable_id, ())) for privilege, securable_id in questions]
+        name = ctx.principal.name
+        return [_shown(judge(name, privilege, securable_id, facts.get(securable_id, ()))) for privilege, securable_id in questions]
 
     def authorize(
         self,
@@ -90,7 +93,7 @@ class Authority:
             outcome="denied",
             object=name,
             securable_id=decision.securable_id,
-            reason=decision.reason,
+            reason=decision.unshown_reason or decision.reason,
         )
         if not decision.visible:
             raise not_found(kind, name, hint)
@@ -112,7 +115,7 @@ class Authority:
         securable_id = facts[0].target_id if facts else ""
         if ctx.principal.id == SYSTEM.id and facts:
             return _system(privilege, securable_id)
-        return judge(ctx.principal.name, privilege, securable_id, facts)
+        return _shown(judge(ctx.principal.name, privilege, securable_id, facts))
 
     def visible(self, ctx: RequestContext, kind: SecurableKind, privilege: Privilege | None = None) -> sa.Select[tuple[str]]:
         """Query of the identifiers of all objects of a kind that the caller may see, or on which it holds the privilege.
@@ -170,10 +173,10 @@ class Authority:
             found = securable_store.fetch_owners(reading, wanted)
         return {each: found.get(each, SYSTEM.name) for each in wanted}
 
-    def names(self, ids: Iterable[str]) -> dict[str, str]:
-        """Names of principals by identifier, for pages that show owners."""
-        wanted = list(dict.fromkeys(ids))
-        with self._changes.reading() as reading:
+    def names(self, principal_ids: Iterable[str], *, connection: sa.Connection | None = None) -> dict[str, str]:
+        """Names of principals by identifier, for pages that show who did what."""
+        wanted = list(dict.fromkeys(principal_ids))
+        with self._changes.reading(connection) as reading:
             return principal_store.fetch_names(reading, wanted)
 
 
@@ -195,7 +198,7 @@ def judge(name: str, privilege: Privilege, securable_id: str, facts: Sequence[Fa
         facts: From the object (first) to the root.
     """
     if not facts:
-        return Decision(allowed=False, reason="The object does not exist.", privilege=privilege, securable_id=securable_id, visible=False)
+        return Decision(allowed=False, reason=ABSENT, privilege=privilege, securable_id=securable_id, visible=False)
     target = facts[0]
     kind = SecurableKind(target.kind)
     if target.admin:
@@ -282,6 +285,13 @@ def _denied(privilege: Privilege, securable_id: str, name: str, missing: list[tu
         missing=lacking,
         hint=hint,
     )
+
+
+def _shown(decision: Decision) -> Decision:
+    """The decision as the caller may see it: what is invisible does not exist, so nothing is missing on it either."""
+    if decision.visible:
+        return decision
+    return replace(decision, reason=ABSENT, missing=(), hint="", unshown_reason=decision.reason)
 
 
 def not_found(kind: SecurableKind | None, name: str, hint: str = "") -> SecurableNotFound:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
     from insjo.access.service.audit import Audit
-    from insjo.access.service.changes import Changes
     from insjo.access.service.principals import Principals
+    from insjo.access.store.changes import Changes
     from insjo.access.types import Principal
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from insjo.access.service.audit import Audit
 from insjo.access.service.authority import Authority
-from insjo.access.service.changes import Changes
 from insjo.access.service.credentials import Passwords, Sessions, SignInLinks, Tokens
 from insjo.access.service.founding import found
 from insjo.access.service.grants import Grants
 from insjo.access.service.principals import Principals
 from insjo.access.service.securables import Securables
+from insjo.access.store.changes import Changes
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

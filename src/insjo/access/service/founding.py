@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import IntegrityError
-
 from insjo.access.service.principals import normal_name
 from insjo.access.store import principals as principal_store
 from insjo.access.store import securables as securable_store
+from insjo.access.store.changes import NameTaken, unique
 from insjo.access.types import ADMINS_ID, EVERYBODY_ID, METASTORE_ID, Principal, Securable, SecurableKind
 from insjo.kernel.context import SYSTEM
 from insjo.kernel.ids import new_id
@@ -16,7 +15,7 @@ from insjo.kernel.ids import new_id
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from insjo.access.service.changes import Changes
+    from insjo.access.store.changes import Changes
     from insjo.kernel.clock import Clock
     from insjo.kernel.database import Database
 
@@ -26,7 +25,7 @@ def found(*, database: Database, clock: Clock, changes: Changes, admin_name: str
     name = normal_name(admin_name)
     try:
         return _found_once(database, clock, changes, name)
-    except IntegrityError:
+    except NameTaken:
         return _found_once(database, clock, changes, name)
 
 
@@ -41,7 +40,8 @@ def _found_once(database: Database, clock: Clock, changes: Changes, admin_name: 
         )
         for principal in built_in:
             if principal_store.fetch(connection, principal.id) is None:
-                principal_store.insert(connection, principal)
+                with unique(connection):
+                    principal_store.insert(connection, principal)
                 changes.bump(connection)
         if securable_store.fetch(connection, METASTORE_ID) is None:
             securable_store.insert(

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import sqlalchemy as sa
-
 from insjo.access.errors import UnknownPrivilege
 from insjo.access.store import principals as principal_store
 from insjo.access.store import securables as store
 from insjo.access.types import GRANTABLE, EffectiveGrant, Grant, Privilege, SecurableKind
-from insjo.kernel.context import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import sqlalchemy as sa
+
     from insjo.access.service.audit import Audit
     from insjo.access.service.authority import Authority
-    from insjo.access.service.changes import Changes
     from insjo.access.service.principals import Principals
+    from insjo.access.store.changes import Changes
     from insjo.access.store.securables import PlacedGrant
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
@@ -114,10 +113,10 @@ class Grants:
         self._authority.authorize(ctx, Privilege.BROWSE, securable_id)
         manages = self._authority.decide(ctx, Privilege.MANAGE, securable_id).allowed
         with self._changes.reading() as reading:
-            limits: tuple[sa.Select[tuple[str]], ...] = () if manages else (_effective(ctx.principal.id),)
+            limits: tuple[sa.Select[tuple[str]], ...] = () if manages else (principal_store.effective_select(ctx.principal.id),)
             if principal is not None:
                 somebody = self._principals.by_name(principal, connection=reading)
-                limits = (*limits, _effective(somebody.id) if groups else _only(somebody.id))
+                limits = (*limits, principal_store.effective_select(somebody.id, alone=not groups))
             return tuple(store.fetch_grants(reading, securable_id, limits, GRANTS_MAX))
 
     def _managed(self, ctx: RequestContext, securable_id: str, connection: sa.Connection) -> tuple[SecurableKind, str]:
@@ -128,15 +127,3 @@ class Grants:
     def _record(self, ctx: RequestContext, action: str, name: str, securable_id: str, reason: str, connection: sa.Connection) -> None:
         """Row of the audit in the same transaction."""
         self._audit.record(ctx, action, outcome="changed", object=name, securable_id=securable_id, reason=reason, connection=connection)
-
-
-def _effective(principal_id: str) -> sa.Select[tuple[str]]:
-    """A principal and all its groups."""
-    if principal_id == SYSTEM.id:
-        return _only(principal_id)
-    return sa.select(principal_store.effective_ids(principal_id).c.id)
-
-
-def _only(principal_id: str) -> sa.Select[tuple[str]]:
-    """One principal without its groups."""
-    return sa.select(sa.literal(principal_id))

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
-
 from insjo.access.errors import (
     AccessDenied,
     BuiltInPrincipal,
@@ -19,6 +16,7 @@ from insjo.access.errors import (
 )
 from insjo.access.store import principals as store
 from insjo.access.store import securables as securable_store
+from insjo.access.store.changes import NameTaken, unique
 from insjo.access.types import ADMINS_ID, EVERYBODY_ID, Principal
 from insjo.kernel.context import SYSTEM
 from insjo.kernel.errors import did_you_mean
@@ -26,8 +24,10 @@ from insjo.kernel.ids import new_id
 from insjo.kernel.paging import Page, PageRequest, page_of
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from insjo.access.service.audit import Audit
-    from insjo.access.service.changes import Changes
+    from insjo.access.store.changes import Changes
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import PrincipalKind, RequestContext
     from insjo.kernel.database import Database
@@ -148,14 +148,15 @@ class Principals:
                 if principal_id in BUILT_IN and set(values) - {"display_name"}:
                     _refuse_built_in(before)
                 if values:
-                    store.update(connection, principal_id, values)
+                    with unique(connection):
+                        store.update(connection, principal_id, values)
                 if active is False:
                     store.end_credentials(connection, principal_id)
                     self._require_an_admin(connection)
                 self._changes.bump(connection)
                 self._record(ctx, "principal.update", before, ", ".join(sorted(values)), connection)
                 after = store.fetch(connection, principal_id)
-        except IntegrityError as error:
+        except NameTaken as error:
             raise _taken(str(given["name"])) from error
         return after or _missing(principal_id)
 
@@ -224,7 +225,7 @@ class Principals:
 
     def effective_ids(self, principal_id: str) -> sa.Select[tuple[str]]:
         """Query of the principal itself, every active group it is in by whatever way, and `account users`."""
-        return sa.select(store.effective_ids(principal_id).c.id)
+        return store.effective_select(principal_id)
 
     def is_admin(self, principal_id: str, *, connection: sa.Connection | None = None) -> bool:
         """Whether a principal is a metastore admin; the system is one."""
@@ -254,10 +255,11 @@ class Principals:
         )
         try:
             with self._database.write() as connection:
-                store.insert(connection, principal)
+                with unique(connection):
+                    store.insert(connection, principal)
                 self._changes.bump(connection)
                 self._record(ctx, "principal.create", principal, kind, connection)
-        except IntegrityError as error:
+        except NameTaken as error:
             raise _taken(principal.name) from error
         return principal
 

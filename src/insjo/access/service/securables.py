@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import IntegrityError
-
 from insjo.access.errors import SecurableExists
 from insjo.access.service.authority import not_found
 from insjo.access.store import principals as principal_store
 from insjo.access.store import securables as store
+from insjo.access.store.changes import NameTaken, unique
 from insjo.access.types import CREATE_PRIVILEGE, METASTORE_ID, PARENT_KIND, Privilege, Securable, SecurableKind
 from insjo.kernel.context import SYSTEM
 from insjo.kernel.errors import InvalidArgument
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from insjo.access.service.audit import Audit
     from insjo.access.service.authority import Authority
-    from insjo.access.service.changes import Changes
+    from insjo.access.store.changes import Changes
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
 
@@ -87,11 +86,11 @@ class Securables:
                     created_at=self._clock.now(),
                     created_by=ctx.principal.id,
                 )
-                with writing.begin_nested():
+                with unique(writing):
                     store.insert(writing, securable)
                 self._changes.bump(writing)
                 self._record(ctx, f"{kind.value.lower()}.create", securable, "", writing)
-        except IntegrityError as error:
+        except NameTaken as error:
             raise _taken(kind, name) from error
         return securable
 
@@ -116,12 +115,12 @@ class Securables:
         try:
             with self._changes.writing(connection) as writing:
                 securable = self._managed(ctx, securable_id, writing)
-                with writing.begin_nested():
+                with unique(writing):
                     store.rename(writing, securable, name)
                 self._changes.bump(writing)
                 self._record(ctx, f"{securable.kind.value.lower()}.rename", securable, f"to `{name}`", writing)
                 return self.get(securable_id, connection=writing)
-        except IntegrityError as error:
+        except NameTaken as error:
             raise _taken(None, name) from error
 
     def set_owner(self, ctx: RequestContext, securable_id: str, owner_id: str, *, connection: sa.Connection | None = None) -> Securable:

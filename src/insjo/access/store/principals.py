@@ -51,6 +51,13 @@ def effective_ids(principal_id: str | sa.BindParameter[str]) -> sa.CTE:
     )
 
 
+def effective_select(principal_id: str, *, alone: bool = False) -> sa.Select[tuple[str]]:
+    """Query of the principal and all its groups as `effective_ids` gives them, or of the principal alone."""
+    if alone:
+        return sa.select(sa.literal(principal_id))
+    return sa.select(effective_ids(principal_id).c.id)
+
+
 def insert(connection: sa.Connection, principal: Principal) -> None:
     """New principal; an IntegrityError tells that the name is taken."""
     connection.execute(

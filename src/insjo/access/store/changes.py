@@ -1,12 +1,13 @@
-"""One transaction for a change, and the count of changes by which caches know that they are stale."""
+"""Transactions, what can go wrong in them, and the count of changes by which caches know that they are stale."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from insjo.access.store import securables as store
 
@@ -19,6 +20,23 @@ if TYPE_CHECKING:
 
 _CHANGED = "insjo_access_changed"
 _WRITING = "insjo_access_writing"
+
+DatabaseError: Final = SQLAlchemyError
+"""Whatever a database can complain about."""
+
+
+class NameTaken(Exception):
+    """A row with this name is there already; services tell it in their own words."""
+
+
+@contextlib.contextmanager
+def unique(connection: sa.Connection) -> Iterator[None]:
+    """Let a change that breaks a unique name fail alone, as NameTaken, with the transaction around it still usable."""
+    try:
+        with connection.begin_nested():
+            yield
+    except IntegrityError as error:
+        raise NameTaken from error
 
 
 class Changes:
