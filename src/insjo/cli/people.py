@@ -10,7 +10,7 @@ from insjo.cli.checks import settings_of
 from insjo.cli.output import print_json, print_table
 from insjo.kernel.context import system_context
 from insjo.kernel.errors import NotFound, did_you_mean
-from insjo.kernel.paging import PageRequest
+from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
 
 if TYPE_CHECKING:
     import argparse
@@ -148,7 +148,7 @@ def token_create(words: argparse.Namespace) -> int:
 def token_list(words: argparse.Namespace) -> int:
     """List a user's tokens; values are never shown again."""
     with _open(words) as access:
-        tokens = access.tokens.list(system_context("cli"), _user(access, words.user).id)
+        tokens = access.tokens.list(system_context("cli"), _user(access, words.user).id, PageRequest(PAGE_SIZE_MAX)).items
     columns = ("id", "comment", "created_at", "expires_at", "last_used_at")
     rows = [tuple(str(getattr(each, name) or "") for name in columns) for each in tokens]
     if words.json:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InvalidArgument
-from insjo.kernel.paging import PageRequest
+from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ async def get_group(call: Call) -> Response:
     """One group with its members."""
     principals = call.services.access.principals
     group = await call.run(principals.get, call.ctx, call.path("id"))
-    return JSONResponse(group_body(group, await call.run(principals.members, call.ctx, group.id)))
+    members = await call.run(principals.members, call.ctx, group.id, PageRequest(PAGE_SIZE_MAX))
+    return JSONResponse(group_body(group, members.items))
 
 
 async def create_user(call: Call) -> Response:
@@ -178,7 +179,8 @@ async def create_group(call: Call) -> Response:
     group = await call.run(principals.create_group, call.ctx, body.display_name)
     for member in body.members:
         await call.run(principals.add_member, call.ctx, group.id, str(member.get("value", "")))
-    return JSONResponse(group_body(group, await call.run(principals.members, call.ctx, group.id)), status_code=201)
+    members = await call.run(principals.members, call.ctx, group.id, PageRequest(PAGE_SIZE_MAX))
+    return JSONResponse(group_body(group, members.items), status_code=201)
 
 
 async def patch_user(call: Call) -> Response:
@@ -237,8 +239,8 @@ async def create_token(call: Call) -> Response:
 
 async def list_tokens(call: Call) -> Response:
     """The caller's tokens."""
-    tokens = await call.run(call.services.access.tokens.list, call.ctx, None)
-    return JSONResponse({"token_infos": [_token_body(each) for each in tokens]})
+    page = await call.run(call.services.access.tokens.list, call.ctx, None, PageRequest(PAGE_SIZE_MAX))
+    return JSONResponse({"token_infos": [_token_body(each) for each in page.items]})
 
 
 def _token_body(token: Token) -> dict[str, object]:

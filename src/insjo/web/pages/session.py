@@ -46,7 +46,7 @@ async def sign_in(call: Call) -> Response:
     form = await form_of(call)
     name, password, after = form.get("name", ""), form.get("password", ""), next_path(form.get("next", "/"))
     try:
-        principal = await call.run(call.services.access.passwords.verify, name, password)
+        principal = await call.run(call.services.access.passwords.verify, call.ctx, name, password)
     except Unauthenticated as error:
         return plain_page(call.request, "sign_in.html", 401, next=after, name=name, error=error)
     return await _signed_in(call, principal, after)

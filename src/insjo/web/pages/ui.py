@@ -53,4 +53,4 @@ class Ui:
             active = self.path == page.path or (page.path != "/" and self.path.startswith(f"{page.path}/"))
             item: dict[str, object] = {"path": page.path, "title": page.title[self.lang], "icon": page.icon, "active": active}
             sections.setdefault(page.section, []).append(item)
-        return [{"title": self.t(f"section.{section}") if section != "home" else "", "items": items} for section, items in sections.items()]
+        return [{"title": self.t(f"section.{section}"), "items": items} for section, items in sections.items()]
