@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from insjo.kernel.errors import (
     AlreadyExists,
-    FailedPrecondition,
     InvalidArgument,
-    NotFound,
     PermissionDenied,
     ResourceExhausted,
     Unavailable,
     Unimplemented,
     UpstreamFailed,
 )
-
-
-class EndpointNotFound(NotFound):
-    """No endpoint of that name exists for this caller."""
-
-    code = "ENDPOINT_NOT_FOUND"
 
 
 class EndpointExists(AlreadyExists):
@@ -45,7 +37,7 @@ class RequestInvalid(InvalidArgument):
     code = "INVALID_REQUEST"
 
 
-class RequestTooLarge(InvalidArgument):
+class RequestTooLarge(ResourceExhausted):
     """The body of a request is longer than the limit."""
 
     code = "REQUEST_TOO_LARGE"
@@ -62,7 +54,7 @@ class ModelNotLoaded(Unavailable):
         self.retry_after_s = retry_after_s
 
 
-class ModelUnknown(FailedPrecondition):
+class ModelUnknown(Unavailable):
     """An endpoint names a local model that this machine does not have."""
 
     code = "MODEL_UNKNOWN"
@@ -108,3 +100,9 @@ class NotBuilt(Unimplemented):
     """Insjö does not offer this part of the wire."""
 
     code = "NOT_IMPLEMENTED"
+
+
+class KeyUnreadable(UpstreamFailed):
+    """A stored provider key cannot be decrypted."""
+
+    code = "PROVIDER_KEY_UNREADABLE"

@@ -39,6 +39,10 @@ class ProviderResponse(Protocol):
 class ChatProvider(Protocol):
     """Sends cleared requests in OpenAI's wire and keeps connections."""
 
+    def check_address(self, base_url: str) -> None:
+        """Refuse an address that no provider has; raises EndpointInvalid.  Opens no connection."""
+        ...
+
     async def open(self, request: Cleared[ProviderRequest]) -> ProviderResponse:
         """Send the request and return when the head of the answer is there.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
@@ -197,6 +198,18 @@ class ChatRequest:
     raise_to: Label | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """One request for embeddings in OpenAI's wire; the attributes mean what they mean in `ChatRequest`."""
+
+    body: bytes
+    endpoint: str = ""
+    raise_to: Label | None = None
+    kind: EmbeddingKind = "passage"
+
+
+EmbeddingKind = Literal["query", "passage"]
+
 Outcome = Literal["direct", "rerouted", "failed_over", "blocked"]
 
 
@@ -250,8 +263,9 @@ class EmbeddingAnswer:
     route: Route
     usage: TokenUsage
 
-
-EmbeddingKind = Literal["query", "passage"]
+    def floats(self) -> list[list[float]]:
+        """The vectors as numbers."""
+        return [list(struct.unpack(f"<{self.dimensions}f", vector)) for vector in self.vectors]
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ class _Pool:
 class OpenAIWire:
     """Sends cleared requests to any server that speaks OpenAI's wire.
 
-    All calls come from one event loop.
+    All calls that run at the same time come from one event loop.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
@@ -130,10 +130,17 @@ class OpenAIWire:
         self._tls = tls
         self._pools: dict[Origin, _Pool] = {}
         self._heads: dict[tuple[Upstream, str, bool], tuple[_Pool, bytes]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def check_address(self, base_url: str) -> None:
+        """Refuse an address that no provider has; raises EndpointInvalid.  Opens no connection."""
+        parse_base_url(base_url)
 
     async def open(self, request: Cleared[ProviderRequest]) -> Exchange:
         """Send the request and return when the head of the answer is there."""
         wanted = request.content
+        if self._loop is not asyncio.get_running_loop():
+            self._begin_loop()
         pool, head = self._heads.get((wanted.upstream, wanted.path, wanted.stream)) or self._prepare(wanted)
         head = b"%b%d\r\n\r\n" % (head, len(wanted.body))
         connection = pool.take_idle()
@@ -154,6 +161,12 @@ class OpenAIWire:
             pool.close()
         self._pools.clear()
         self._heads.clear()
+
+    def _begin_loop(self) -> None:
+        """Connections belong to one event loop: in a new one (the next command, the next test) none of them is good."""
+        self._pools.clear()
+        self._heads.clear()
+        self._loop = asyncio.get_running_loop()
 
     @staticmethod
     async def _await_head(exchange: Exchange) -> Exchange:

@@ -1,0 +1,352 @@
+"""Chat completions: read, authorise, label, route, relay, meter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from insjo.access.service.flow import may_flow
+from insjo.access.types import Provenance, provenance_of
+from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, ProviderRefused
+from insjo.gateway.service import text
+from insjo.gateway.service.meter import Meter
+from insjo.gateway.service.routing import PURPOSE
+from insjo.gateway.service.wire import CHARS_PER_TOKEN, EventRelay, check_chat, estimate, read_body, read_usage, with_model, with_usage
+from insjo.gateway.types import ChatRequest, Part, ProviderRequest, ServedKind, Task, TextAnswer, TimeLimits, TokenUsage
+from insjo.kernel.errors import InsjoError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from insjo.access.service.facade import Access
+    from insjo.access.types import Label
+    from insjo.gateway.ports import ChatProvider, ModelRuntime, ProviderResponse
+    from insjo.gateway.service.routing import Router
+    from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
+    from insjo.gateway.service.usage import Usage
+    from insjo.gateway.service.wire import ReadBody
+    from insjo.gateway.types import Message, Route, Upstream
+    from insjo.kernel.clock import Clock
+    from insjo.kernel.context import RequestContext
+
+PATH: Final = "/chat/completions"
+OK: Final = 200
+TOO_MANY: Final = 429
+CALLERS_FAULT: Final = frozenset({400, 409, 413, 415, 422})
+"""Statuses of a provider that the caller can do something about; the body goes on as it came."""
+
+ELSEWHERE: Final = TimeLimits()
+HERE: Final = TimeLimits(connect_s=10.0, first_byte_s=900.0, idle_s=300.0, total_s=3600.0)
+"""A model on this machine may first have to wait for its turn."""
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A provider's answer of which the first byte is here: whole, or as a stream that goes on."""
+
+    response: ProviderResponse
+    content: bytes | None = None
+    spent: TokenUsage | None = None
+    first: bytes = b""
+    rest: AsyncIterator[bytes] | None = None
+
+
+class ChatResponse:
+    """An answer that has begun.
+
+    Attributes:
+        status: HTTP status; 200, or one of the caller's faults as the provider told it.
+        content: The whole answer, or None when it is streamed.
+        route: Which served model answers and why.
+    """
+
+    __slots__ = ("_meter", "_opened", "_read", "_relay", "_watch", "content", "route", "status")
+
+    def __init__(self, opened: _Opened, *, route: Route, meter: Meter, read: ReadBody, watch: Callable[[], Awaitable[None] | None]) -> None:
+        """Take over the provider's answer; `finish` must be called in the end."""
+        self.status = opened.response.status
+        self.content = opened.content
+        self.route = route
+        self._opened = opened
+        self._meter = meter
+        self._read = read
+        self._watch = watch
+        self._relay = EventRelay(wants_usage=read.wants_usage)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer comes as server-sent events."""
+        return self.content is None
+
+    @property
+    def usage(self) -> TokenUsage:
+        """Tokens so far; estimated until the provider tells them."""
+        return self._opened.spent or self._relay.usage or estimate(self._read.chars, self._relay.events)
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The answer: whole events as they come, or all at once.
+
+        An error that comes up on the way is raised here; whoever renders it ends the stream in the form of its door.
+        """
+        if self.content is not None:
+            yield self.content
+            return
+        relay, watch, opened = self._relay, self._watch, self._opened
+        try:
+            passed = relay.feed(opened.first)
+            if passed:
+                yield passed
+            if opened.rest is not None:
+                async for piece in opened.rest:
+                    waiting = watch()
+                    if waiting is not None:
+                        await waiting
+                    passed = relay.feed(piece)
+                    if passed:
+                        yield passed
+            passed = relay.finish()
+            if passed:
+                yield passed
+            self._meter.settle("ok", self.usage)
+        except InsjoError as error:
+            self._meter.settle("error", self.usage, error)
+            raise
+        finally:
+            await self.finish()
+
+    async def finish(self) -> None:
+        """End the call, and write usage if that was not done: then the caller went away.  Can be repeated."""
+        await self._opened.response.aclose()
+        self._meter.settle("cancelled", self.usage)
+
+
+class Completions:
+    """Chat completions through endpoints."""
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        clock: Clock,
+        snapshots: Snapshots,
+        router: Router,
+        usage: Usage,
+        chat_provider: ChatProvider,
+        runtime: ModelRuntime | None,
+    ) -> None:
+        """Keep what a request passes through."""
+        self._access = access
+        self._clock = clock
+        self._snapshots = snapshots
+        self._router = router
+        self._usage = usage
+        self._provider = chat_provider
+        self._runtime = runtime
+
+    async def create(
+        self, ctx: RequestContext, request: ChatRequest, *, still_valid: Callable[[], Awaitable[None]] | None = None
+    ) -> ChatResponse:
+        """Answer a chat request.  `finish()` of what this gives must be called, whatever happens.
+
+        Args:
+            ctx: Who asks.
+            request: What is asked.
+            still_valid: Called while the answer runs and something about rights changed; raises when the caller's credential is gone.
+
+        Raises:
+            RequestInvalid: The body is wrong.
+            EndpointNotFound: No such endpoint for this caller.
+            FlowBlocked: The content may go to none of the served models.
+            ModelNotLoaded: The local model is not ready.
+            UpstreamFailed: No provider answered.
+        """
+        read = read_body(request.body)
+        check_chat(read)
+        view = await self._snapshots.admit(ctx, request.endpoint or read.model, Task.CHAT)
+        meter = Meter(ctx, view, self._usage, self._clock)
+        meter.streamed = read.stream
+        try:
+            provenance = self.label(read, request.parts, request.raise_to)
+
+            async def attempt(candidate: Candidate) -> _Opened:
+                return await self._open(ctx, candidate, provenance, read)
+
+            routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt)
+            meter.first_byte()
+            watch = self._watch(ctx, view, routed.candidate, provenance.label, still_valid)
+            answer = ChatResponse(routed.result, route=routed.route, meter=meter, read=read, watch=watch)
+            if not answer.streamed:
+                waiting = watch()
+                if waiting is not None:
+                    await waiting
+                refused = None if answer.status == OK else ProviderRefused("The provider refused the request.")
+                meter.settle("error" if refused else "ok", answer.usage, refused)
+        except InsjoError as error:
+            meter.settle("blocked" if error.code == "FLOW_BLOCKED" else "error", TokenUsage(), error)
+            raise
+        except BaseException as error:
+            meter.settle("cancelled", TokenUsage(), error)
+            raise
+        return answer
+
+    async def complete_text(
+        self,
+        ctx: RequestContext,
+        endpoint: str,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        json_schema: Mapping[str, object] | None = None,
+        stop: Sequence[str] | None = None,
+    ) -> TextAnswer:
+        """A whole answer as text, for callers inside Insjö; raises what `create` raises.
+
+        Messages without provenance count as typed by the caller.  With a schema the answer is JSON that fits it, if the model can.
+        """
+        request = self._text_request(endpoint, messages, text.options(max_tokens, temperature, json_schema, stop, stream=False))
+        response = await self.create(ctx, request)
+        try:
+            if response.status != OK:
+                raise text.refused(response.content or b"", response.status)
+            return text.read_answer(response.content or b"", response.route, response.usage)
+        finally:
+            await response.finish()
+
+    async def stream_text(
+        self,
+        ctx: RequestContext,
+        endpoint: str,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        stop: Sequence[str] | None = None,
+    ) -> AsyncIterator[str | Route | TokenUsage]:
+        """The answer as it comes: first the route, then pieces of text, at last the tokens; raises what `create` raises."""
+        request = self._text_request(endpoint, messages, text.options(max_tokens, temperature, None, stop, stream=True))
+        response = await self.create(ctx, request)
+        try:
+            if not response.streamed:
+                raise text.refused(response.content or b"", response.status)
+            yield response.route
+            async for piece in response.body():
+                for delta in text.deltas(piece):
+                    yield delta
+            yield response.usage
+        finally:
+            await response.finish()
+
+    def label(self, read: ReadBody, parts: Iterable[Part] | None, raise_to: Label | None) -> Provenance:
+        """Label of everything that is sent.
+
+        Text from outside is labelled by what the detectors and fingerprints find in it.  Callers inside hand over parts with
+        provenance; what fingerprints find in the text is joined to that all the same.
+        """
+        fingerprints = self._access.fingerprints
+        if parts is None:
+            provenance = fingerprints.label_text(read.text())
+        else:
+            provenance = provenance_of(part.provenance for part in parts)
+            for match in fingerprints.match(read.text()):
+                provenance = provenance.join(Provenance(match.label))
+        if raise_to is not None:
+            provenance = provenance.join(Provenance(raise_to))
+        return provenance
+
+    def _text_request(self, endpoint: str, messages: Sequence[Message], options: Mapping[str, object]) -> ChatRequest:
+        """The request of a caller inside, with the provenance of each message."""
+        typed = self._access.fingerprints.label_text
+        parts = tuple(Part(each.content, each.provenance or typed(each.content)) for each in messages)
+        return ChatRequest(text.body_of(endpoint, messages, options), endpoint, parts)
+
+    async def _open(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, read: ReadBody) -> _Opened:
+        """Send the request to one served model and wait for the first byte of its answer, or for all of it when it is no stream."""
+        upstream, limits = await self._address(candidate)
+        body = with_model(read, candidate.served.model)
+        if read.stream and not read.wants_usage:
+            body = with_usage(read, body)
+        wanted = ProviderRequest(upstream, PATH, body, read.stream, limits)
+        response = await self._provider.open(self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE))
+        try:
+            check_status(response)
+            if read.stream and response.status == OK:
+                return await _first_piece(response)
+            content = await response.read()
+            if response.status != OK:
+                text.check_refusal(content, response.status)
+                return _Opened(response, content, TokenUsage())
+            spent = read_usage(content) or estimate(read.chars, len(content) // CHARS_PER_TOKEN)
+            return _Opened(response, content, spent)
+        except BaseException:
+            await response.aclose()
+            raise
+
+    async def _address(self, candidate: Candidate) -> tuple[Upstream, TimeLimits]:
+        if candidate.upstream is not None:
+            return candidate.upstream, ELSEWHERE
+        if candidate.served.kind is not ServedKind.LOCAL or self._runtime is None:
+            raise ProviderRefused("Models on this machine are switched off.", hint="Switch them on with the setting `local_models`.")
+        return await self._runtime.address(candidate.served.model), HERE
+
+    def _watch(
+        self,
+        ctx: RequestContext,
+        view: EndpointView,
+        candidate: Candidate,
+        label: Label,
+        still_valid: Callable[[], Awaitable[None]] | None,
+    ) -> Callable[[], Awaitable[None] | None]:
+        """Before each piece of a stream: nothing to wait for unless something about rights changed since the last look."""
+        snapshots = self._snapshots
+        seen = view.revision
+
+        async def look(now: int) -> None:
+            nonlocal seen
+            if still_valid is not None:
+                await still_valid()
+            current = await snapshots.still(ctx, view, candidate)
+            if not may_flow(label, current.clearance).allowed:
+                raise AccessEnded(f"`{candidate.served.name}` may no longer receive content of this label.")
+            seen = now
+
+        def watch() -> Awaitable[None] | None:
+            now = snapshots.revision
+            return None if now == seen else look(now)
+
+        return watch
+
+
+async def _first_piece(response: ProviderResponse) -> _Opened:
+    """Wait until a stream has really begun: up to here another served model can still take over."""
+    if not response.header("content-type").startswith("text/event-stream"):
+        raise ProviderGarbled("The provider was asked for a stream and answered with something else.")
+    rest = response.pieces()
+    try:
+        first = await anext(rest)
+    except StopAsyncIteration:
+        raise ProviderGarbled("The provider's stream ended before it began.") from None
+    return _Opened(response, first=first, rest=rest)
+
+
+def check_status(response: ProviderResponse) -> None:
+    """Raise for an answer that is neither success nor the caller's fault.
+
+    The provider's text is not passed on: it can repeat the key, and it is meant for whoever runs the gateway.
+
+    Raises:
+        ProviderBusy: Status 429.
+        ProviderRefused: Any other.
+    """
+    status = response.status
+    if status == OK or status in CALLERS_FAULT:
+        return
+    details: dict[str, object] = {"upstream_status": status}
+    if status == TOO_MANY:
+        wait = response.header("retry-after")
+        if wait.isdigit():
+            details["retry_after_s"] = int(wait)
+        raise ProviderBusy("The provider takes no more requests just now.", hint="Try again later.", details=details)
+    if status in {401, 403}:
+        raise ProviderRefused(f"The provider refused Insjö's key ({status}).", hint="Tell whoever manages the endpoint.", details=details)
+    raise ProviderRefused(f"The provider answered with status {status}.", hint="Try again; if it stays, tell an admin.", details=details)

@@ -1,0 +1,429 @@
+"""Endpoints: make, change, list and remove them.  What they may receive is kept in `access` as clearances."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from insjo.access.types import ALL, CREATE_PRIVILEGE, Clearance, Level, Privilege, SecurableKind
+from insjo.gateway.errors import EndpointInvalid
+from insjo.gateway.store import EndpointRow, EndpointStore
+from insjo.gateway.types import (
+    Endpoint,
+    EndpointSpec,
+    EndpointState,
+    Policy,
+    Prices,
+    Profile,
+    ServedKind,
+    ServedModel,
+    ServedModelSpec,
+    Task,
+)
+from insjo.kernel.context import SYSTEM
+from insjo.kernel.errors import PermissionDenied, did_you_mean
+from insjo.kernel.limits import NAME_CHARS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import sqlalchemy as sa
+
+    from insjo.access.service.facade import Access
+    from insjo.access.types import Securable
+    from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime
+    from insjo.gateway.service.vault import Vault
+    from insjo.gateway.types import LocalModel
+    from insjo.kernel.clock import Clock
+    from insjo.kernel.context import RequestContext
+    from insjo.kernel.database import Database
+
+SERVED_MAX: Final = 16
+"""Served models behind one endpoint."""
+
+CHAT_DEFAULT: Final = "insjo-chat"
+EMBED_DEFAULT: Final = "insjo-embed"
+EVERYBODY: Final = "account users"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_KINDS: Final[Mapping[Task, frozenset[ServedKind]]] = {
+    Task.CHAT: frozenset({ServedKind.LOCAL, ServedKind.OPENAI}),
+    Task.EMBEDDINGS: frozenset({ServedKind.EMBEDDING, ServedKind.OPENAI}),
+}
+
+
+def destination_of(endpoint: str, served: str) -> str:
+    """Name of a served model among all destinations."""
+    return f"served_model:{endpoint}/{served}"
+
+
+class Endpoints:
+    """Endpoints as securables."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        access: Access,
+        vault: Vault,
+        runtime: ModelRuntime | None,
+        embedding_provider: EmbeddingProvider | None,
+        chat_provider: ChatProvider,
+    ) -> None:
+        """Keep what the endpoints are made of."""
+        self._database = database
+        self._clock = clock
+        self._access = access
+        self._vault = vault
+        self._runtime = runtime
+        self._embedding_provider = embedding_provider
+        self._chat_provider = chat_provider
+        self._store = EndpointStore(database)
+
+    # Reading
+
+    def get(self, ctx: RequestContext, name: str) -> Endpoint:
+        """One endpoint that the caller may see; raises NOT_FOUND otherwise."""
+        securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, name.lower(), None)
+        row = self._row(securable)
+        return self._endpoint(ctx, row, securable, self._keyed({row.id}), self._clearances(ctx))
+
+    def list(self, ctx: RequestContext) -> list[Endpoint]:
+        """All endpoints that the caller may see, by name."""
+        rows = self._store.fetch_all()
+        decisions = self._access.authority.decide_many(ctx, [(Privilege.EXECUTE, row.id) for row in rows])
+        seen = [row for row, decision in zip(rows, decisions, strict=True) if decision.visible]
+        keyed, clearances = self._keyed({row.id for row in seen}), self._clearances(ctx)
+        found = []
+        for row in seen:
+            securable = self._access.securables.find(SecurableKind.ENDPOINT, row.name)
+            if securable is not None:
+                found.append(self._endpoint(ctx, row, securable, keyed, clearances))
+        return found
+
+    def local_models(self, ctx: RequestContext) -> tuple[LocalModel, ...]:
+        """Language models that could be served on this machine."""
+        del ctx
+        return self._runtime.models() if self._runtime else ()
+
+    def local_embedding_models(self, ctx: RequestContext) -> tuple[LocalModel, ...]:
+        """Embedding models that could be served on this machine."""
+        del ctx
+        return self._embedding_provider.models() if self._embedding_provider else ()
+
+    # Changing
+
+    def create(self, ctx: RequestContext, spec: EndpointSpec) -> Endpoint:
+        """Make an endpoint; needs CREATE_ENDPOINT on the metastore, and a metastore admin for an address outside this machine.
+
+        Raises:
+            EndpointInvalid: The description is wrong.
+            AlreadyExists: The name is taken.
+            PermissionDenied: The caller lacks the right.
+        """
+        metastore = self._access.securables.metastore()
+        self._access.authority.authorize(ctx, CREATE_PRIVILEGE[SecurableKind.ENDPOINT], metastore.id)
+        name = spec.name.lower()
+        self._check(ctx, replace(spec, name=name), before={})
+        now = self._clock.now()
+        with self._database.write() as connection:
+            securable = self._access.securables.register(ctx, SecurableKind.ENDPOINT, name, metastore.id, connection=connection)
+            row = EndpointRow(
+                id=securable.id,
+                name=name,
+                task=spec.task.value,
+                comment=spec.comment,
+                policy=asdict(spec.policy),
+                served=[_served_row(each) for each in spec.served],
+                created_at=now,
+                created_by=ctx.principal.name,
+                updated_at=now,
+                updated_by=ctx.principal.name,
+            )
+            self._store.insert(connection, row)
+            for each in spec.served:
+                self._put_key(connection, row.id, each)
+                self._put_clearance(ctx, connection, name, each, before=None)
+            self._audit(ctx, connection, "endpoint.create", row)
+        return self.get(ctx, name)
+
+    def update(
+        self,
+        ctx: RequestContext,
+        name: str,
+        *,
+        served: Sequence[ServedModelSpec] | None = None,
+        policy: Policy | None = None,
+        comment: str | None = None,
+    ) -> Endpoint:
+        """Change an endpoint; needs MANAGE, and a metastore admin for a new address outside this machine.
+
+        A served model whose address or kind changes loses its provider key and its clearance: both were given to the old one.
+        """
+        securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, name.lower(), Privilege.MANAGE)
+        row = self._row(securable)
+        before = {each["name"]: each for each in row.served}
+        wanted = EndpointSpec(
+            name=row.name,
+            task=Task(row.task),
+            served=tuple(served) if served is not None else tuple(_kept_spec(each) for each in row.served),
+            policy=policy or Policy(**row.policy),
+            comment=row.comment if comment is None else comment,
+        )
+        self._check(ctx, wanted, before)
+        changed = replace(
+            row,
+            comment=wanted.comment,
+            policy=asdict(wanted.policy),
+            served=[_served_row(each) for each in wanted.served],
+            updated_at=self._clock.now(),
+            updated_by=ctx.principal.name,
+        )
+        with self._database.write() as connection:
+            self._store.update(connection, changed)
+            for gone in before.keys() - {each.name for each in wanted.served}:
+                self._drop(connection, row, gone)
+            for each in wanted.served:
+                earlier = before.get(each.name)
+                if earlier is not None and _moved(earlier, each):
+                    self._drop(connection, row, each.name)
+                    earlier = None
+                self._put_key(connection, row.id, each)
+                self._put_clearance(ctx, connection, row.name, each, before=earlier)
+            self._audit(ctx, connection, "endpoint.update", changed)
+            self._access.bump(connection)
+        return self.get(ctx, row.name)
+
+    def delete(self, ctx: RequestContext, name: str) -> None:
+        """Remove an endpoint with its keys and clearances; needs MANAGE.  Usage rows stay."""
+        securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, name.lower(), Privilege.MANAGE)
+        row = self._row(securable)
+        with self._database.write() as connection:
+            for each in row.served:
+                self._drop(connection, row, each["name"])
+            self._store.delete(connection, row.id)
+            self._access.securables.remove(ctx, row.id, connection=connection)
+            self._audit(ctx, connection, "endpoint.delete", row)
+
+    def create_defaults(self, ctx: RequestContext) -> None:
+        """Make the endpoints over the packaged models, once; everybody may use them.  `ctx` is the system's."""
+        runtime, embedding = self._runtime, self._embedding_provider
+        chat = next((each for each in runtime.models() if each.packaged), None) if runtime else None
+        embed = next((each for each in embedding.models() if each.packaged), None) if embedding else None
+        for name, task, kind, model in (
+            (CHAT_DEFAULT, Task.CHAT, ServedKind.LOCAL, chat),
+            (EMBED_DEFAULT, Task.EMBEDDINGS, ServedKind.EMBEDDING, embed),
+        ):
+            if model is None or self._access.securables.find(SecurableKind.ENDPOINT, name) is not None:
+                continue
+            served = ServedModelSpec(name=_slug(model.name), kind=kind, model=model.name, profile=model.profile)
+            endpoint = self.create(ctx, EndpointSpec(name=name, task=task, served=(served,), comment=model.description))
+            self._access.grants.grant(ctx, endpoint.id, EVERYBODY, [Privilege.EXECUTE])
+
+    # For the snapshot
+
+    def fetch_rows(self) -> list[EndpointRow]:
+        """All rows, without asking for rights: the snapshot asks for them itself."""
+        return self._store.fetch_all()
+
+    def fetch_keys(self) -> dict[tuple[str, str], bytes]:
+        """All sealed keys."""
+        return self._store.fetch_keys()
+
+    # Inside
+
+    def _row(self, securable: Securable) -> EndpointRow:
+        row = self._store.fetch(securable.id)
+        if row is None:  # Removed between the two reads.
+            from insjo.access.errors import EndpointNotFound
+
+            raise EndpointNotFound(f"The endpoint `{securable.full_name}` does not exist.")
+        return row
+
+    def _check(self, ctx: RequestContext, spec: EndpointSpec, before: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse a wrong description, and an address or a clearance from somebody who is no admin."""
+        if not _NAME.fullmatch(spec.name) or len(spec.name) > NAME_CHARS_MAX:
+            raise EndpointInvalid(f"`{spec.name}` is no name for an endpoint.", hint="Use letters, digits, dots, dashes and underscores.")
+        if not 1 <= len(spec.served) <= SERVED_MAX:
+            raise EndpointInvalid(f"An endpoint has between 1 and {SERVED_MAX} served models, and this one has {len(spec.served)}.")
+        names = [each.name for each in spec.served]
+        if len(set(names)) < len(names):
+            raise EndpointInvalid("Two served models have the same name.")
+        admin = ctx.principal.id == SYSTEM.id or self._access.principals.is_admin(ctx.principal.id)
+        known = {each["base_url"] for each in before.values()}
+        for each in spec.served:
+            self._check_served(spec.task, each)
+            if each.kind is ServedKind.OPENAI and each.base_url not in known and not admin:
+                raise PermissionDenied(f"Only metastore admins may write down an address outside this machine (`{each.base_url}`).")
+            if each.clearance is not None and not admin:
+                raise PermissionDenied("Only metastore admins may say what a served model may receive.")
+        self._check_fallback(ctx, spec)
+
+    def _check_served(self, task: Task, served: ServedModelSpec) -> None:
+        if not _NAME.fullmatch(served.name) or len(served.name) > NAME_CHARS_MAX:
+            raise EndpointInvalid(f"`{served.name}` is no name for a served model.", hint="Use letters, digits, dots and dashes.")
+        if served.kind not in _KINDS[task]:
+            raise EndpointInvalid(f"A served model of kind `{served.kind}` cannot stand behind an endpoint for {task}.")
+        if not served.model:
+            raise EndpointInvalid(f"The served model `{served.name}` does not say which model it is.")
+        if served.kind is ServedKind.OPENAI:
+            self._chat_provider.check_address(served.base_url)
+            if served.api_key is not None and not (served.api_key.isascii() and served.api_key.isprintable()):
+                raise EndpointInvalid("The provider key holds characters that no key has.")
+            return
+        if served.base_url or served.api_key:
+            raise EndpointInvalid(f"The served model `{served.name}` runs on this machine and takes neither base URL nor key.")
+        source = self._runtime if served.kind is ServedKind.LOCAL else self._embedding_provider
+        known = [each.name for each in source.models()] if source else []
+        if served.model not in known:
+            hint = did_you_mean(served.model, known) or f"This machine has: {', '.join(known) or 'none'}."
+            raise EndpointInvalid(f"This machine has no model `{served.model}`.", hint=hint)
+
+    def _check_fallback(self, ctx: RequestContext, spec: EndpointSpec) -> None:
+        """A fallback must be an endpoint for the same task that whoever names it may use."""
+        if spec.policy.on_conflict not in {"reroute", "block"}:
+            raise EndpointInvalid(f"`{spec.policy.on_conflict}` is no policy.", hint="Use `reroute` or `block`.")
+        if not spec.policy.fallback:
+            return
+        if spec.policy.fallback == spec.name:
+            raise EndpointInvalid("An endpoint cannot be its own fallback.")
+        securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, spec.policy.fallback, Privilege.EXECUTE)
+        if self._row(securable).task != spec.task.value:
+            raise EndpointInvalid(f"The fallback `{spec.policy.fallback}` is for another task.")
+
+    def _put_key(self, connection: sa.Connection, endpoint_id: str, served: ServedModelSpec) -> None:
+        if served.api_key:
+            sealed = self._vault.seal(served.api_key, f"{endpoint_id}/{served.name}")
+            self._store.put_key(connection, endpoint_id, served.name, sealed)
+        elif served.api_key is not None:
+            self._store.delete_key(connection, endpoint_id, served.name)
+
+    def _put_clearance(
+        self,
+        ctx: RequestContext,
+        connection: sa.Connection,
+        endpoint: str,
+        served: ServedModelSpec,
+        before: Mapping[str, Any] | None,
+    ) -> None:
+        """The clearance that an admin gave; else a model on this machine starts as `secret`, and any other as public."""
+        destination = destination_of(endpoint, served.name)
+        clearances = self._access.clearances
+        if served.clearance is not None:
+            clearances.set(ctx, replace(served.clearance, destination=destination), connection=connection)
+        elif before is None and served.kind is not ServedKind.OPENAI:
+            here = Clearance(destination, level=Level.SECRET, categories=ALL, zone="local", keeps=False, trains=False)
+            clearances.set(_system(ctx), here, connection=connection)
+        elif before is None:
+            clearances.remove(_system(ctx), destination, connection=connection)
+
+    def _drop(self, connection: sa.Connection, row: EndpointRow, served_name: str) -> None:
+        """Forget key and clearance, so that a later served model of this name does not inherit them."""
+        from insjo.kernel.context import system_context
+
+        self._store.delete_key(connection, row.id, served_name)
+        self._access.clearances.remove(system_context(), destination_of(row.name, served_name), connection=connection)
+
+    def _audit(self, ctx: RequestContext, connection: sa.Connection, action: str, row: EndpointRow) -> None:
+        what = ", ".join(f"{each['name']}={each['kind']}:{each['base_url'] or each['model']}" for each in row.served)
+        self._access.audit.record(ctx, action, outcome="changed", object=row.name, securable_id=row.id, reason=what, connection=connection)
+
+    def _keyed(self, ids: set[str]) -> set[tuple[str, str]]:
+        """Which served models have a key."""
+        return {place for place in self._store.fetch_keys() if place[0] in ids}
+
+    def _clearances(self, ctx: RequestContext) -> dict[str, Clearance]:
+        return {each.destination: each for each in self._access.clearances.list(ctx)}
+
+    def _endpoint(
+        self,
+        ctx: RequestContext,
+        row: EndpointRow,
+        securable: Securable,
+        keyed: set[tuple[str, str]],
+        clearances: Mapping[str, Clearance],
+    ) -> Endpoint:
+        served = tuple(
+            replace(
+                served_of(each),
+                has_key=(row.id, each["name"]) in keyed,
+                clearance=clearances.get(destination_of(row.name, each["name"])) or Clearance(destination_of(row.name, each["name"])),
+            )
+            for each in row.served
+        )
+        state, reason = self.state_of(served)
+        owner = self._access.principals.get(_system(ctx), securable.owner_id)
+        return Endpoint(
+            id=row.id,
+            name=row.name,
+            task=Task(row.task),
+            served=served,
+            policy=Policy(**row.policy),
+            comment=row.comment,
+            owner=owner.name,
+            created_at=row.created_at,
+            created_by=row.created_by,
+            updated_at=row.updated_at,
+            updated_by=row.updated_by,
+            state=state,
+            state_reason=reason,
+        )
+
+    def state_of(self, served: Sequence[ServedModel]) -> tuple[EndpointState, str]:
+        """READY when one of the served models is; else the state of the first."""
+        states = [self._served_state(each) for each in served]
+        return next((each for each in states if each[0] is EndpointState.READY), states[0])
+
+    def _served_state(self, served: ServedModel) -> tuple[EndpointState, str]:
+        if served.kind is ServedKind.OPENAI:
+            return EndpointState.READY, ""
+        source = self._runtime if served.kind is ServedKind.LOCAL else self._embedding_provider
+        if source is None:
+            return EndpointState.FAILED, "Models on this machine are switched off (setting `local_models`)."
+        found = source.state(served.model)
+        return found.state, found.reason
+
+
+def _system(ctx: RequestContext) -> RequestContext:
+    """The request as Insjö's own, for what follows from a change that was authorised already."""
+    return replace(ctx, principal=SYSTEM, on_behalf_of=ctx.principal)
+
+
+def _moved(before: Mapping[str, Any], after: ServedModelSpec) -> bool:
+    """Whether a served model is another destination than before, whatever its name."""
+    return (before["kind"], before["base_url"]) != (after.kind.value, after.base_url)
+
+
+def _slug(text: str) -> str:
+    """A name made of a model's name."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "model"
+
+
+def _served_row(spec: ServedModelSpec) -> dict[str, Any]:
+    """What is stored of a served model."""
+    profile = asdict(spec.profile)
+    return {"name": spec.name, "kind": spec.kind.value, "model": spec.model, "base_url": spec.base_url, "profile": profile}
+
+
+def served_of(stored: Mapping[str, Any]) -> ServedModel:
+    """Served model from what is stored."""
+    return ServedModel(
+        name=stored["name"],
+        kind=ServedKind(stored["kind"]),
+        model=stored["model"],
+        base_url=stored["base_url"],
+        profile=_profile_of(stored["profile"]),
+    )
+
+
+def _kept_spec(stored: Mapping[str, Any]) -> ServedModelSpec:
+    """Description that changes nothing."""
+    served = served_of(stored)
+    return ServedModelSpec(served.name, served.kind, served.model, served.base_url, None, served.profile)
+
+
+def _profile_of(stored: Mapping[str, Any]) -> Profile:
+    prices = stored.get("prices")
+    return Profile(**{**stored, "prices": Prices(**prices) if prices else None})

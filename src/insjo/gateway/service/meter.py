@@ -1,0 +1,105 @@
+"""The meter around one request: whatever ends it, one usage record comes out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal
+
+from insjo.gateway.types import ServedKind, TokenUsage, UsageRecord
+from insjo.kernel.errors import InsjoError
+from insjo.kernel.ids import new_id
+
+if TYPE_CHECKING:
+    from insjo.access.types import Label
+    from insjo.gateway.service.snapshot import Candidate, EndpointView
+    from insjo.gateway.service.usage import Usage
+    from insjo.gateway.types import Outcome, Prices
+    from insjo.kernel.clock import Clock
+    from insjo.kernel.context import RequestContext
+
+TOKENS_OF_PRICE = 1_000_000
+
+
+class Meter:
+    """Counts one request; `settle` is called once, in a `finally`."""
+
+    __slots__ = ("_clock", "_ctx", "_settled", "_started_s", "_usage", "_view", "candidate", "first_byte_s", "label", "outcome", "streamed")
+
+    def __init__(self, ctx: RequestContext, view: EndpointView, usage: Usage, clock: Clock) -> None:
+        """Start the clock."""
+        self._ctx = ctx
+        self._view = view
+        self._usage = usage
+        self._clock = clock
+        self._settled = False
+        self._started_s = time.perf_counter()
+        self.first_byte_s = 0.0
+        self.candidate: Candidate | None = None
+        self.label: Label | None = None
+        self.outcome: Outcome = "direct"
+        self.streamed = False
+
+    def first_byte(self) -> None:
+        """The first byte of the answer is here."""
+        if not self.first_byte_s:
+            self.first_byte_s = time.perf_counter()
+
+    def settle(
+        self, status: Literal["ok", "error", "cancelled", "blocked"], tokens: TokenUsage, error: BaseException | None = None
+    ) -> None:
+        """Write the record; only the first call counts."""
+        if self._settled:
+            return
+        self._settled = True
+        now_s = time.perf_counter()
+        ctx, view, candidate = self._ctx, self._view, self.candidate
+        served = candidate.served if candidate else None
+        here = served is not None and served.kind is not ServedKind.OPENAI
+        prices = served.profile.prices if served else None
+        sent = served is not None and status != "blocked"
+        self._usage.add(
+            UsageRecord(
+                id=new_id(),
+                at=self._clock.now(),
+                request_id=ctx.request_id,
+                principal_id=ctx.principal.id,
+                principal=ctx.principal.name,
+                on_behalf_of=ctx.on_behalf_of.name if ctx.on_behalf_of else "",
+                door=ctx.door,
+                endpoint_id=view.id,
+                endpoint=view.name,
+                served_by=candidate.endpoint if candidate else "",
+                served_model=served.name if served else "",
+                model=served.model if served else "",
+                task=view.task.value,
+                outcome="blocked" if status == "blocked" else self.outcome,
+                status=status,
+                error_code=_code_of(error),
+                label=self.label.text() if self.label else "",
+                streamed=self.streamed,
+                input_tokens=tokens.input_tokens,
+                output_tokens=tokens.output_tokens,
+                cached_tokens=tokens.cached_tokens,
+                estimated=tokens.estimated,
+                cost=(0.0 if here else cost_of(prices, tokens)) if sent else 0.0,
+                currency=prices.currency if prices else "",
+                first_byte_ms=round((self.first_byte_s - self._started_s) * 1000, 3) if self.first_byte_s else 0.0,
+                duration_ms=round((now_s - self._started_s) * 1000, 3),
+            )
+        )
+
+
+def cost_of(prices: Prices | None, tokens: TokenUsage) -> float | None:
+    """What the tokens cost; None when a price is not known."""
+    if prices is None or prices.input_per_million is None or prices.output_per_million is None:
+        return None
+    cached_price = prices.input_per_million if prices.cached_input_per_million is None else prices.cached_input_per_million
+    cached = min(tokens.cached_tokens, tokens.input_tokens)
+    full = tokens.input_tokens - cached
+    return (full * prices.input_per_million + cached * cached_price + tokens.output_tokens * prices.output_per_million) / TOKENS_OF_PRICE
+
+
+def _code_of(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    return error.code if isinstance(error, InsjoError) else "INTERNAL_ERROR"

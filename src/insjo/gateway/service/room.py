@@ -1,0 +1,97 @@
+"""The gateway as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from insjo.gateway.service.completions import Completions
+from insjo.gateway.service.embeddings import Embeddings
+from insjo.gateway.service.endpoints import Endpoints
+from insjo.gateway.service.routing import Router
+from insjo.gateway.service.snapshot import Snapshots
+from insjo.gateway.service.usage import Usage
+from insjo.gateway.service.vault import Vault
+from insjo.kernel.context import system_context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from insjo.access.service.facade import Access
+    from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime
+    from insjo.kernel.clock import Clock
+    from insjo.kernel.database import Database
+    from insjo.kernel.threads import Threads
+
+
+class GatewayRoom:
+    """All services of the gateway.
+
+    Attributes:
+        endpoints: Make and change endpoints.
+        completions: Chat.
+        embeddings: Vectors of texts.
+        usage: What was used by whom.
+        snapshots: What a caller may use, without reading the database.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        access: Access,
+        threads: Threads,
+        chat_provider: ChatProvider,
+        embedding_provider: EmbeddingProvider | None,
+        runtime: ModelRuntime | None,
+        keys_dir: Path,
+        journal_dir: Path,
+    ) -> None:
+        """Put the services together; nothing starts yet."""
+        self._chat_provider = chat_provider
+        vault = Vault(keys_dir)
+        self.endpoints = Endpoints(
+            database=database,
+            clock=clock,
+            access=access,
+            vault=vault,
+            runtime=runtime,
+            embedding_provider=embedding_provider,
+            chat_provider=chat_provider,
+        )
+        self.usage = Usage(database=database, access=access, journal_dir=journal_dir)
+        self.snapshots = Snapshots(access=access, endpoints=self.endpoints, vault=vault, threads=threads)
+        router = Router(access=access, threads=threads)
+        self.completions = Completions(
+            access=access,
+            clock=clock,
+            snapshots=self.snapshots,
+            router=router,
+            usage=self.usage,
+            chat_provider=chat_provider,
+            runtime=runtime,
+        )
+        self.embeddings = Embeddings(
+            access=access,
+            clock=clock,
+            snapshots=self.snapshots,
+            router=router,
+            usage=self.usage,
+            chat_provider=chat_provider,
+            embedding_provider=embedding_provider,
+        )
+
+    def bootstrap(self) -> None:
+        """Make the endpoints over the packaged models if they are missing."""
+        self.endpoints.create_defaults(system_context())
+
+    async def start(self) -> None:
+        """Remember the event loop, for calls that come from threads."""
+        self.embeddings.use_loop(asyncio.get_running_loop())
+
+    async def close(self) -> None:
+        """End connections and write what waits."""
+        self.snapshots.close()
+        await self._chat_provider.close()
+        await asyncio.to_thread(self.usage.close)

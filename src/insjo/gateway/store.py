@@ -1,0 +1,243 @@
+"""Rows of the gateway in the metadata database: endpoints, sealed provider keys, usage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from insjo.gateway.types import UsageRecord
+from insjo.kernel.database import Database, UtcDateTime, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from insjo.kernel.paging import PageRequest
+
+endpoints = sa.Table(
+    "gateway_endpoints",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False, unique=True),
+    sa.Column("task", sa.String(32), nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("policy", sa.JSON, nullable=False),
+    sa.Column("served", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("updated_by", sa.String(255), nullable=False),
+)
+
+keys = sa.Table(
+    "gateway_keys",
+    metadata,
+    sa.Column("endpoint_id", sa.String(64), sa.ForeignKey("gateway_endpoints.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("served_name", sa.String(255), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+usage = sa.Table(
+    "gateway_usage",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("principal_id", sa.String(64), nullable=False, index=True),
+    sa.Column("principal", sa.String(255), nullable=False),
+    sa.Column("on_behalf_of", sa.String(255), nullable=False),
+    sa.Column("door", sa.String(32), nullable=False),
+    sa.Column("endpoint_id", sa.String(64), nullable=False, index=True),
+    sa.Column("endpoint", sa.String(255), nullable=False),
+    sa.Column("served_by", sa.String(255), nullable=False),
+    sa.Column("served_model", sa.String(255), nullable=False),
+    sa.Column("model", sa.String(255), nullable=False),
+    sa.Column("task", sa.String(32), nullable=False),
+    sa.Column("outcome", sa.String(32), nullable=False),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("error_code", sa.String(64), nullable=False),
+    sa.Column("label", sa.String(1024), nullable=False),
+    sa.Column("streamed", sa.Boolean, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+    sa.Column("estimated", sa.Boolean, nullable=False),
+    sa.Column("cost", sa.Float, nullable=True),
+    sa.Column("currency", sa.String(8), nullable=False),
+    sa.Column("first_byte_ms", sa.Float, nullable=False),
+    sa.Column("duration_ms", sa.Float, nullable=False),
+)
+
+USAGE_FIELDS = tuple(each.name for each in fields(UsageRecord))
+FETCH_ROWS = 1000
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """One endpoint as it is stored."""
+
+    id: str
+    name: str
+    task: str
+    comment: str
+    policy: Mapping[str, Any]
+    served: Sequence[Mapping[str, Any]]
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+
+class EndpointStore:
+    """Endpoints and their sealed keys."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on this database."""
+        self._database = database
+
+    def fetch_all(self) -> list[EndpointRow]:
+        """All endpoints by name; there are at most as many as an admin makes by hand."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(endpoints).order_by(endpoints.c.name)).mappings().all()
+        return [EndpointRow(**row) for row in rows]
+
+    def fetch(self, endpoint_id: str) -> EndpointRow | None:
+        """One endpoint."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(endpoints).where(endpoints.c.id == endpoint_id)).mappings().one_or_none()
+        return EndpointRow(**row) if row else None
+
+    def fetch_keys(self) -> dict[tuple[str, str], bytes]:
+        """Sealed keys by endpoint and served model."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(keys)).all()
+        return {(row.endpoint_id, row.served_name): row.sealed for row in rows}
+
+    @staticmethod
+    def insert(connection: sa.Connection, row: EndpointRow) -> None:
+        """Add an endpoint."""
+        connection.execute(sa.insert(endpoints).values(**_values(row)))
+
+    @staticmethod
+    def update(connection: sa.Connection, row: EndpointRow) -> None:
+        """Replace an endpoint's row."""
+        connection.execute(sa.update(endpoints).where(endpoints.c.id == row.id).values(**_values(row)))
+
+    @staticmethod
+    def delete(connection: sa.Connection, endpoint_id: str) -> None:
+        """Remove an endpoint and its keys."""
+        connection.execute(sa.delete(keys).where(keys.c.endpoint_id == endpoint_id))
+        connection.execute(sa.delete(endpoints).where(endpoints.c.id == endpoint_id))
+
+    @staticmethod
+    def put_key(connection: sa.Connection, endpoint_id: str, served_name: str, sealed: bytes) -> None:
+        """Store a sealed key in place of the one before."""
+        EndpointStore.delete_key(connection, endpoint_id, served_name)
+        connection.execute(sa.insert(keys).values(endpoint_id=endpoint_id, served_name=served_name, sealed=sealed))
+
+    @staticmethod
+    def delete_key(connection: sa.Connection, endpoint_id: str, served_name: str) -> None:
+        """Remove a key."""
+        connection.execute(sa.delete(keys).where(keys.c.endpoint_id == endpoint_id, keys.c.served_name == served_name))
+
+
+def _values(row: EndpointRow) -> dict[str, object]:
+    return {each.name: getattr(row, each.name) for each in fields(EndpointRow)}
+
+
+@dataclass(frozen=True, slots=True)
+class UsageScope:
+    """Which usage rows somebody may see: all, or their own and those of the endpoints that they manage."""
+
+    everything: bool
+    principal_id: str
+    principal: str
+    managed: sa.Select[Any] | None = None
+
+    def condition(self) -> sa.ColumnElement[bool]:
+        """The scope as a condition."""
+        if self.everything:
+            return sa.true()
+        own = [usage.c.principal_id == self.principal_id, usage.c.on_behalf_of == self.principal]
+        if self.managed is not None:
+            own.append(usage.c.endpoint_id.in_(self.managed))
+        return sa.or_(*own)
+
+
+UsageGroup = Literal["endpoint", "principal", "model", "day", "door", "status"]
+
+
+class UsageStore:
+    """Usage rows; they are only added and read."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on this database."""
+        self._database = database
+
+    def insert_new(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Add rows; those that are there already (a journal that is read twice) are left alone."""
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        statement = dialect.insert(usage).on_conflict_do_nothing(index_elements=["id"])
+        with self._database.write() as connection:
+            connection.execute(statement, [dict(record) for record in records])
+
+    def fetch_page(self, scope: UsageScope, page: PageRequest, endpoint: str = "", request_id: str = "") -> list[UsageRecord]:
+        """Newest first, one more than the page holds."""
+        query = sa.select(usage).where(scope.condition()).order_by(usage.c.id.desc()).limit(page.size + 1)
+        if page.after():
+            query = query.where(usage.c.id < page.after())
+        if endpoint:
+            query = query.where(usage.c.endpoint == endpoint)
+        if request_id:
+            query = query.where(usage.c.request_id == request_id)
+        with self._database.read() as connection:
+            return [UsageRecord(**row) for row in connection.execute(query).mappings()]
+
+    def fetch_rows(self, scope: UsageScope, rows_max: int) -> Iterator[dict[str, object]]:
+        """The newest rows as dicts, newest first."""
+        query = sa.select(usage).where(scope.condition()).order_by(usage.c.id.desc()).limit(rows_max)
+        with self._database.read() as connection:
+            result = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
+            for row in result.mappings():
+                yield dict(row)
+
+    def fetch_groups(self, scope: UsageScope, group: UsageGroup, since: datetime | None, until: datetime | None) -> list[dict[str, Any]]:
+        """Sums by group, the busiest first, at most a thousand."""
+        key = sa.type_coerce(usage.c.at, sa.BigInteger) // DAY_US if group == "day" else usage.c[group]
+        query = (
+            sa.select(
+                key.label("key"),
+                sa.func.count().label("requests"),
+                sa.func.sum(usage.c.input_tokens).label("input_tokens"),
+                sa.func.sum(usage.c.output_tokens).label("output_tokens"),
+                sa.func.sum(usage.c.cost).label("cost"),
+                sa.func.sum(sa.case((usage.c.status == "error", 1), else_=0)).label("errors"),
+                sa.func.sum(sa.case((usage.c.outcome == "rerouted", 1), else_=0)).label("rerouted"),
+                sa.func.sum(sa.case((usage.c.status == "blocked", 1), else_=0)).label("blocked"),
+                sa.func.avg(usage.c.duration_ms).label("duration_ms"),
+            )
+            .where(scope.condition())
+            .group_by(key)
+            .order_by(sa.desc("requests"))
+            .limit(FETCH_ROWS)
+        )
+        if since is not None:
+            query = query.where(usage.c.at >= since)
+        if until is not None:
+            query = query.where(usage.c.at < until)
+        with self._database.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def as_row(record: UsageRecord) -> dict[str, object]:
+    """The record as a row."""
+    return {name: getattr(record, name) for name in USAGE_FIELDS}
+
+
+def as_rows(records: Iterable[UsageRecord]) -> list[dict[str, object]]:
+    """The records as rows."""
+    return [as_row(record) for record in records]
