@@ -527,10 +527,10 @@ def _arrow_families(checks: Any) -> tuple[tuple[Callable[[pa.DataType], bool], C
         (checks.is_fixed_size_list, lambda each: array_of(from_arrow_type(each.value_type))),
         (checks.is_struct, lambda each: struct_of(*((field.name, from_arrow_type(field.type)) for field in each))),
         (checks.is_dictionary, lambda each: from_arrow_type(each.value_type)),
-        (checks.is_fixed_size_binary, lambda each: BINARY),
-        (checks.is_interval, lambda each: interval_of("day", "second")),
-        (checks.is_duration, lambda each: interval_of("day", "second")),
-        (checks.is_time, lambda each: STRING),
+        (checks.is_fixed_size_binary, lambda _: BINARY),
+        (checks.is_interval, lambda _: interval_of("day", "second")),
+        (checks.is_duration, lambda _: interval_of("day", "second")),
+        (checks.is_time, lambda _: STRING),
     )
 
 
