@@ -1,0 +1,192 @@
+// <insjo-sql-editor>: CodeMirror over a textarea. The textarea keeps the value, so a surrounding form submits it.
+import * as cm from "../vendor/codemirror.js";
+import { nonce, requestJson, t } from "./core.js";
+import { statementAt } from "./sql-text.js";
+
+const FUNCTIONS_MAX = 2000;
+const PHRASES = ["Find", "Replace", "next", "previous", "all", "match case", "regexp", "by word", "replace", "replace all", "close", "current match", "on line", "replaced $ matches", "Completions"];
+
+// The words that Databricks SQL adds to the standard ones, as far as an editor colours them.
+const KEYWORDS =
+  "analyze anti asc async_refresh bernoulli buckets cache catalog catalogs cluster clustered clustering clone comment copy cube current_catalog current_schema " +
+  "database databases dbproperties deep delta desc describe detail directory distribute drop except exclude extended external files format formatted function functions " +
+  "grant grants grouping history if ilike inpath insert intersect json language lateral limit list location masked materialized merge minus mask offset optimize options " +
+  "overwrite owner partition partitioned partitions pivot policy principals properties qualify quantile range read recover refresh regexp rename repair restore retain " +
+  "revoke rlike rollup row rows schema schemas select semi sets shallow share show sort streaming system table tables tablesample tag tags tblproperties temporary timestamp_ntz " +
+  "to truncate unpivot unset update use using vacuum values version view views volume volumes window with zorder " +
+  "and any array as between by case cast create cross cube delete distinct else end escape exists explain false fetch filter first following for from full group having in " +
+  "inner into is join last left like natural not null nulls of on or order outer over preceding replace right set some then true unbounded union unique unknown user when where";
+const TYPES = "bigint binary boolean byte char date decimal double float int integer interval long map numeric real short smallint string struct timestamp tinyint varchar variant void";
+const DIALECT = cm.SQLDialect.define({ keywords: KEYWORDS, types: TYPES, identifierQuotes: "`", doubleQuotedStrings: true, backslashEscapes: true, operatorChars: "*+-%<>!=&|~^/?:" });
+
+const HIGHLIGHT = cm.HighlightStyle.define([
+  { tag: cm.tags.keyword, color: "var(--syntax-keyword)", fontWeight: "600" },
+  { tag: [cm.tags.string, cm.tags.special(cm.tags.string)], color: "var(--syntax-string)" },
+  { tag: [cm.tags.number, cm.tags.bool, cm.tags.null], color: "var(--syntax-number)" },
+  { tag: cm.tags.comment, color: "var(--syntax-comment)", fontStyle: "italic" },
+  { tag: [cm.tags.typeName, cm.tags.standard(cm.tags.name)], color: "var(--syntax-type)" },
+]);
+
+const THEME = cm.EditorView.theme({
+  "&": { backgroundColor: "transparent" },
+  ".cm-scroller": { fontFamily: "var(--font-mono)", lineHeight: "1.6", minHeight: "var(--editor-min, 9rem)", maxHeight: "var(--editor-max, 46vh)", overflow: "auto", scrollbarWidth: "thin" },
+  ".cm-content": { padding: ".6rem 0", caretColor: "var(--accent)" },
+  ".cm-line": { padding: "0 .8rem" },
+  ".cm-cursor": { borderLeftColor: "var(--accent)", borderLeftWidth: "2px" },
+  ".cm-gutters": { backgroundColor: "transparent", color: "var(--ink-faint)", border: "0", paddingLeft: ".2rem" },
+  ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "color-mix(in srgb, var(--surface-hover) 55%, transparent)" },
+  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground, ::selection": { backgroundColor: "var(--selection)" },
+  ".cm-matchingBracket, &.cm-focused .cm-matchingBracket": { backgroundColor: "var(--accent-soft)", outline: "1px solid var(--accent)" },
+  ".cm-selectionMatch": { backgroundColor: "var(--accent-soft)" },
+  ".cm-placeholder": { color: "var(--ink-faint)" },
+  ".cm-tooltip": { backgroundColor: "var(--surface-raised)", color: "var(--ink)", border: "1px solid var(--line)", borderRadius: "var(--radius-m)", boxShadow: "var(--shadow-2)", overflow: "hidden" },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul": { fontFamily: "var(--font-mono)", fontSize: ".8125rem", maxHeight: "16rem" },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: ".2rem .6rem", lineHeight: "1.5" },
+  ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent-soft)", color: "var(--on-accent-soft)" },
+  ".cm-completionMatchedText": { textDecoration: "none", fontWeight: "700" },
+  ".cm-completionDetail": { color: "var(--ink-faint)", fontStyle: "normal" },
+  ".cm-panels": { backgroundColor: "var(--surface-sunken)", color: "var(--ink)", borderColor: "var(--line)" },
+  ".cm-button": { backgroundImage: "none", backgroundColor: "var(--surface-raised)", border: "1px solid var(--line-strong)", borderRadius: "var(--radius-s)" },
+  ".cm-textfield": { backgroundColor: "var(--surface-raised)", border: "1px solid var(--line-strong)", borderRadius: "var(--radius-s)" },
+  ".cm-diagnostic-error": { borderLeftColor: "var(--danger)" },
+  ".cm-searchMatch": { backgroundColor: "var(--warn-soft)" },
+});
+
+/** @param {{tables?: Record<string, string[]>, default_schema?: string}} known */
+function toNamespace({ tables = {}, default_schema: defaultSchema }) {
+  const names = { ...tables };
+  for (const [name, columns] of Object.entries(tables)) {
+    if (defaultSchema && name.startsWith(`${defaultSchema}.`)) names[name.slice(defaultSchema.length + 1)] = columns;
+  }
+  return names;
+}
+
+/** @param {string[]} names */
+function completeFunctions(names) {
+  const options = names.slice(0, FUNCTIONS_MAX).map((name) => ({ label: name, apply: `${name}(`, type: "function", boost: -10 }));
+  return (context) => {
+    const word = context.matchBefore(/\w{2,}/);
+    return word ? { from: word.from, options, validFor: /^\w*$/ } : null;
+  };
+}
+
+export class InsjoSqlEditor extends HTMLElement {
+  /** @type {import("../vendor/codemirror.js").EditorView | null} */
+  view = null;
+  language = new cm.Compartment();
+
+  connectedCallback() {
+    if (this.view) return;
+    this.field = /** @type {HTMLTextAreaElement} */ (this.querySelector("textarea"));
+    this.field.hidden = true;
+    this.view = new cm.EditorView({ parent: this, doc: this.field.value, extensions: this.extensions() });
+    if (this.dataset.completionsUrl) this.loadCompletions(this.dataset.completionsUrl);
+  }
+
+  disconnectedCallback() {
+    this.view?.destroy();
+    this.view = null;
+  }
+
+  extensions() {
+    const run = () => (this.dispatchEvent(new CustomEvent("insjo-run", { bubbles: true, detail: this.statementToRun() })), true);
+    const keys = [...cm.closeBracketsKeymap, ...cm.defaultKeymap, ...cm.searchKeymap, ...cm.historyKeymap, ...cm.completionKeymap, ...cm.lintKeymap, cm.indentWithTab];
+    const phrases = t("editor_phrases").split("|");
+    return [
+      cm.EditorView.cspNonce.of(nonce()),
+      cm.EditorState.phrases.of(Object.fromEntries(PHRASES.map((phrase, index) => [phrase, phrases[index] ?? phrase]))),
+      cm.Prec.highest(cm.keymap.of([{ key: "Mod-Enter", run }])),
+      cm.lineNumbers(),
+      cm.highlightActiveLine(),
+      cm.highlightActiveLineGutter(),
+      cm.highlightSpecialChars(),
+      cm.history(),
+      cm.drawSelection(),
+      cm.dropCursor(),
+      cm.indentOnInput(),
+      cm.bracketMatching(),
+      cm.closeBrackets(),
+      cm.autocompletion({ maxRenderedOptions: 80, icons: false }),
+      cm.highlightSelectionMatches(),
+      cm.search({ top: true }),
+      cm.lintGutter(),
+      cm.syntaxHighlighting(HIGHLIGHT),
+      cm.placeholder(this.dataset.placeholder ?? ""),
+      cm.keymap.of(keys),
+      this.language.of(cm.sql({ dialect: DIALECT, upperCaseKeywords: true })),
+      cm.EditorView.contentAttributes.of({ "aria-label": `${this.dataset.label ?? ""} ${t("editor_lines")}`.trim(), spellcheck: "false" }),
+      cm.EditorView.updateListener.of((update) => this.updated(update)),
+      THEME,
+    ];
+  }
+
+  updated(update) {
+    if (!update.docChanged && !update.selectionSet) return;
+    if (update.docChanged) this.field.value = update.state.doc.toString();
+    this.dispatchEvent(new CustomEvent("insjo-change", { bubbles: true, detail: { selected: !update.state.selection.main.empty, changed: update.docChanged } }));
+  }
+
+  /** @param {string} url */
+  async loadCompletions(url) {
+    try {
+      const known = await requestJson(url);
+      const support = cm.sql({ dialect: DIALECT, upperCaseKeywords: true, schema: toNamespace(known ?? {}) });
+      const functions = DIALECT.language.data.of({ autocomplete: completeFunctions(known?.functions ?? []) });
+      this.view?.dispatch({ effects: this.language.reconfigure([support, functions]) });
+    } catch {
+      // Without suggestions the editor still works; the page's own requests tell what is wrong with the server.
+    }
+  }
+
+  /** The whole text. */
+  get value() {
+    return this.view?.state.doc.toString() ?? "";
+  }
+
+  set value(text) {
+    this.view?.dispatch({ changes: { from: 0, to: this.view.state.doc.length, insert: text } });
+  }
+
+  /** What Ctrl + Enter runs, and where it begins. @returns {{statement: string, from: number, selected: boolean}} */
+  statementToRun() {
+    if (!this.view) return { statement: "", from: 0, selected: false };
+    const { main } = this.view.state.selection;
+    const chosen = this.view.state.sliceDoc(main.from, main.to);
+    if (chosen.trim()) return { statement: chosen.trim().replace(/;$/, ""), from: main.from + (chosen.length - chosen.trimStart().length), selected: true };
+    return { ...statementAt(this.value, main.head), selected: false };
+  }
+
+  /** Puts text in place of the selection. @param {string} text */
+  insert(text) {
+    this.view?.dispatch(this.view.state.replaceSelection(text));
+    this.focus();
+  }
+
+  focus() {
+    this.view?.focus();
+  }
+
+  /**
+   * Marks an error. Line and column count from 1 within the statement that begins at `from`.
+   * @param {{message: string, from?: number, line?: number, column?: number}} error
+   */
+  showError({ message, from = 0, line, column }) {
+    if (!this.view) return;
+    const { doc } = this.view.state;
+    const first = doc.lineAt(Math.min(from, doc.length));
+    if (!line) return;
+    const place = doc.line(Math.min(first.number + line - 1, doc.lines));
+    const start = line === 1 ? Math.min(from, doc.length) : place.from;
+    const at = Math.min(start + Math.max(0, (column ?? 1) - 1), place.to);
+    const word = /^[\w.`]+/.exec(doc.sliceString(at, place.to));
+    const to = column && word ? at + word[0].length : place.to;
+    const mark = { from: Math.min(at, to), to: Math.max(at, to), severity: "error", message };
+    this.view.dispatch(cm.setDiagnostics(this.view.state, [mark]));
+  }
+
+  clearErrors() {
+    if (this.view) this.view.dispatch(cm.setDiagnostics(this.view.state, []));
+  }
+}
+
+customElements.define("insjo-sql-editor", InsjoSqlEditor);
