@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from insjo.adapters.delta import commit as commits
@@ -17,7 +18,10 @@ from insjo.catalog.errors import CommitConflict, TimestampTooEarly, TimestampToo
 from insjo.catalog.types import HistoryEntry, Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from insjo.catalog.ports import Commit
+    from insjo.catalog.types import NewFile
 
 _LOGGER = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -115,6 +119,14 @@ class DeltaStorage:
         except (DeltaError, OSError):
             # A checkpoint only makes opening faster; the table is right without it, and the next one is tried again.
             _LOGGER.warning("no checkpoint could be written for the table in %s", location, exc_info=True)
+
+    def discard(self, location: str, files: Sequence[NewFile]) -> None:
+        """See the port."""
+        for file in files:
+            path = Path(location) / file.path
+            if ".." not in path.parts:
+                with contextlib.suppress(OSError):  # An orphan harms nothing but the room it takes.
+                    path.unlink()
 
     def _newest_after(self, location: str, version: int) -> int:
         """The newest version, found by asking for the next one until it is not there."""

@@ -9,7 +9,6 @@ from insjo.access.types import Privilege, SecurableKind
 from insjo.catalog import store
 from insjo.catalog.errors import CatalogAlreadyExists, CatalogNotEmpty
 from insjo.catalog.service.parts import catalog_of, checked_comment, checked_name, checked_properties, refuse_reserved
-from insjo.catalog.types import Catalog
 from insjo.kernel.errors import AlreadyExists
 from insjo.kernel.paging import Page, PageRequest, page_of
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from insjo.catalog.service.parts import Parts
     from insjo.catalog.service.schemas import Schemas
+    from insjo.catalog.types import Catalog
     from insjo.kernel.context import RequestContext
 
 DEFAULT_SCHEMA = "default"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from insjo.access.types import Privilege, SecurableKind
 from insjo.catalog import store
 from insjo.catalog.errors import InvalidName
 from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, Catalog, Schema, Table, TableType, Volume, VolumeType
@@ -17,13 +15,12 @@ from insjo.kernel.limits import NAME_CHARS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import sqlalchemy as sa
 
     from insjo.access.service.facade import Access
-    from insjo.access.types import Securable
+    from insjo.access.types import Privilege, Securable, SecurableKind
     from insjo.catalog.ports import FileStorage, PlainCopies, TableStorage
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
@@ -94,12 +91,8 @@ class Parts:
     def changed(
         self, ctx: RequestContext, action: str, full_name: str, securable_id: str, *, connection: sa.Connection | None = None
     ) -> None:
-        """Write a change into the audit, in its transaction if there is one; `Securables` itself records what is created or deleted."""
+        """Write a change into the audit, in its transaction; `Securables` itself records what is created or deleted."""
         self.access.audit.record(ctx, action, outcome="changed", object=full_name, securable_id=securable_id, connection=connection)
-
-    def writing(self, connection: sa.Connection | None) -> AbstractContextManager[sa.Connection]:
-        """The caller's transaction, or a new one."""
-        return nullcontext(connection) if connection is not None else self.database.write()
 
 
 def checked_name(noun: str, name: str) -> str:
@@ -109,9 +102,7 @@ def checked_name(noun: str, name: str) -> str:
     if not lowered or len(lowered) > NAME_CHARS_MAX or bad is not None:
         shown = name[:NAME_CHARS_MAX].replace("\0", "")
         message = f"`{shown}` is not a name for a {noun}."
-        raise InvalidName(
-            message, hint=f"A name has 1 to {NAME_CHARS_MAX} characters, none of them a point, a slash, a space or a backtick."
-        )
+        raise InvalidName(message, hint=f"A name has 1 to {NAME_CHARS_MAX} characters and no point, slash, space or backtick.")
     return lowered
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from insjo.catalog import store
@@ -12,6 +11,8 @@ from insjo.catalog.service.parts import COPIES
 from insjo.catalog.types import TableType, VolumeType
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import sqlalchemy as sa
 
     from insjo.catalog.service.parts import Parts
@@ -55,6 +56,7 @@ class Removals:
             try:
                 if kind == "table":
                     self._parts.storage.remove(location)
+                    self._parts.storage.remove(str(self._parts.copy_folder / row_id))
                 else:
                     self._parts.files.delete(location, "", recursive=True)
             except OSError:

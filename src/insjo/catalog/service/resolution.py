@@ -75,7 +75,7 @@ class Resolution:
                     # Asked by name, so that an absent table is refused in the same words and written down like a hidden one.
                     access.securables.resolve(ctx, SecurableKind.TABLE, name.full_name, privilege)
                     message = f"The table or view `{name.full_name}` was dropped just now."
-                    raise TableNotFound(message)  # noqa: TRY301  # Collected with the problems of the other names.
+                    raise TableNotFound(message)  # Collected with the problems of the other names.
                 decision = decisions[row["id"]]
                 if not decision.allowed:
                     hint = "" if decision.visible else access.authority.suggest(ctx, SecurableKind.TABLE, name.full_name)
@@ -107,9 +107,8 @@ def _raise_all(problems: list[InsjoError]) -> None:
         return
     if len(problems) == 1:
         raise problems[0]
-    kind = next(
-        (each for each in (TableNotFound, AccessDenied) if any(isinstance(problem, each) for problem in problems)), type(problems[0])
-    )
+    kinds = {type(problem) for problem in problems}
+    kind = next((each for each in (TableNotFound, AccessDenied) if each in kinds), type(problems[0]))
     message = " ".join(problem.message for problem in problems)
     hint = " ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
     listed = [{"code": problem.code, "message": problem.message, "hint": problem.hint} for problem in problems]

@@ -16,7 +16,6 @@ from insjo.catalog.service.parts import (
     schema_of,
     split_schema,
 )
-from insjo.catalog.types import Schema
 from insjo.kernel.errors import AlreadyExists
 from insjo.kernel.paging import Page, PageRequest, page_of
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from insjo.catalog.service.parts import Parts
     from insjo.catalog.service.removals import Removals
+    from insjo.catalog.types import Schema
     from insjo.kernel.context import RequestContext
 
 

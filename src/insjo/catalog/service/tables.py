@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from insjo.access.errors import TableNotFound
-from insjo.access.types import Privilege, SecurableKind
+from insjo.access.types import UNLABELLED, Privilege, SecurableKind
 from insjo.catalog import store
 from insjo.catalog.column_types import checked_columns, checked_partitioning
 from insjo.catalog.errors import ColumnAlreadyExists, InvalidColumn, TableAlreadyExists, TableDamaged, WrongTableType
@@ -22,7 +22,7 @@ from insjo.catalog.service.parts import (
 )
 from insjo.catalog.service.properties import storage_properties
 from insjo.catalog.types import ResolvedTable, Table, TableName, TableType
-from insjo.kernel.errors import AlreadyExists, InvalidArgument, did_you_mean
+from insjo.kernel.errors import AlreadyExists, InsjoError, InvalidArgument, did_you_mean
 from insjo.kernel.ids import new_id
 from insjo.kernel.paging import Page, PageRequest, page_of
 
@@ -203,7 +203,8 @@ class Tables:
                 raise _taken(name)
             with self._parts.database.write() as connection:
                 store.update(connection, store.tables, present.id, {**values, **self._parts.touched(ctx)})
-                self._derive(ctx, present.id, label, connection)
+                if label is not None:
+                    self.raise_label(ctx, present.id, label, connection=connection)
                 self._parts.changed(ctx, "table.update", name.full_name, present.id, connection=connection)
             return self.get(ctx, name)
         fixed = {"schema_id": schema.id, "name": name.name, "table_type": TableType.VIEW.value, "location": ""}
@@ -254,7 +255,9 @@ class Tables:
         owners = self._parts.owner_names(row["id"] for row in rows)
         return page_of([table_of(row, owners[row["id"]]) for row in rows], wanted.size, lambda each: each.name)
 
-    def resolve_many(self, ctx: RequestContext, names: Sequence[TableName], privilege: Privilege = Privilege.SELECT) -> list[ResolvedTable]:
+    def resolve_many(
+        self, ctx: RequestContext, names: Sequence[TableName], privilege: Privilege = Privilege.SELECT
+    ) -> Sequence[ResolvedTable]:
         """See `Resolution.resolve_many`."""
         return self._resolution.resolve_many(ctx, names, privilege)
 
@@ -267,7 +270,7 @@ class Tables:
         """A table by identifier, whoever asks: for Insjö's own work, never for a caller's words."""
         return self._fetch(table_id)
 
-    def history(self, ctx: RequestContext, name: TableName, limit: int = 100) -> list[HistoryEntry]:
+    def history(self, ctx: RequestContext, name: TableName, limit: int = 100) -> Sequence[HistoryEntry]:
         """The last commits of a table, newest first; needs SELECT."""
         table = self._resolution.find(ctx, name, Privilege.SELECT)
         if not table.has_files:
@@ -430,7 +433,10 @@ class Tables:
 
         Call it before the commit: a label without its rows harms nobody, rows without their label do.
         """
-        self._derive(ctx, table_id, label, connection)
+        labels = self._parts.access.labels
+        if not labels.effective(table_id, connection=connection).covers(label):
+            # Joined with what content without any label counts as: a first label must never lower the table to it.
+            labels.raise_derived(ctx, table_id, label.join(UNLABELLED), connection=connection)
 
     # ------------------------------------------------------------------------------------------------------------- details
 
@@ -460,11 +466,13 @@ class Tables:
         try:
             self._parts.storage.commit(location, commit)
             table_id = self._register(ctx, name, str(values["schema_id"]), {**values, "location": location}, label)
-        except BaseException:
+        except InsjoError:
             self._parts.storage.remove(location)
             raise
-        if staged is not None:
-            staged.used = True
+        finally:
+            # After any other error it is not certain whether the row was committed, and only a sweep may tell whose folder this is.
+            if staged is not None:
+                staged.used = True
         self._writes.committed(table_id, 0)
         return self.get(ctx, name)
 
@@ -484,7 +492,8 @@ class Tables:
             else:
                 write = stack.enter_context(self._writes.begin(ctx, name, Privilege.MANAGE))
             snapshot = write.snapshot
-            self._derive(ctx, write.table.id, label, None)
+            if label is not None:
+                self.raise_label(ctx, write.table.id, label)
             operation = "CREATE OR REPLACE TABLE AS SELECT" if staged else "CREATE OR REPLACE TABLE"
             whole = replace(commit, read_version=snapshot.version, removes=snapshot.files, operation=operation, held=snapshot)
             self._writes.put(write, whole)
@@ -501,14 +510,11 @@ class Tables:
             with parts.database.write() as connection:
                 securable = parts.access.securables.register(ctx, SecurableKind.TABLE, name.full_name, schema_id, connection=connection)
                 store.insert(connection, store.tables, {"id": securable.id, **values, **parts.stamps(ctx)})
-                self._derive(ctx, securable.id, label, connection)
+                if label is not None:
+                    parts.access.labels.raise_derived(ctx, securable.id, label, connection=connection)
         except AlreadyExists as error:
             raise _taken(name) from error
         return securable.id
-
-    def _derive(self, ctx: RequestContext, table_id: str, label: Label | None, connection: sa.Connection | None) -> None:
-        if label is not None:
-            self._parts.access.labels.derive(ctx, table_id, label, connection=connection)
 
     def _put_properties(self, ctx: RequestContext, table: Table, wanted: Mapping[str, str]) -> None:
         """Change the properties that the table itself keeps, if they differ."""
