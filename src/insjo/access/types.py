@@ -451,6 +451,10 @@ class Declassification:
     signature: str = field(repr=False, default="")
 
 
+DETECTED: Final = "detected:"
+"""Beginning of the object of an origin that a detector found in the words of the caller."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where content came from: an object, its version and a column of it."""
@@ -459,6 +463,11 @@ class Origin:
     version: int | None = None
     column: str | None = None
     securable_id: str | None = None
+
+    @property
+    def own_words(self) -> bool:
+        """Whether it is something that the caller typed, and no object of the lake."""
+        return self.securable_id is None and self.object.startswith(DETECTED)
 
     def text(self) -> str:
         """`main.hr.pay@3.salary`."""

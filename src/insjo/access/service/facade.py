@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from insjo.access.service.audit import Audit
 from insjo.access.service.authority import Authority
 from insjo.access.service.credentials import Passwords, Sessions, SignInLinks, Tokens
+from insjo.access.service.fingerprints import Fingerprints
+from insjo.access.service.flow import Clearances, Flows
 from insjo.access.service.founding import found
 from insjo.access.service.grants import Grants
+from insjo.access.service.labels import Labels
 from insjo.access.service.principals import Principals
 from insjo.access.service.securables import Securables
 from insjo.access.store.changes import Changes
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
     from argon2 import PasswordHasher
 
     from insjo.access.types import Principal
@@ -69,6 +73,24 @@ class Access:
             hasher=hasher,
         )
 
+        self.labels = Labels(
+            clock=clock,
+            changes=self._changes,
+            audit=self.audit,
+            authority=self.authority,
+            principals=self.principals,
+            key=_derive(key, "declassification"),
+        )
+        self.clearances = Clearances(clock=clock, changes=self._changes, audit=self.audit, principals=self.principals)
+        self.flows = Flows(audit=self.audit, authority=self.authority, clearances=self.clearances)
+        self.fingerprints = Fingerprints(
+            clock=clock,
+            changes=self._changes,
+            labels=self.labels,
+            key=_derive(key, "fingerprint"),
+            typed_text_level=settings.typed_text_level,
+        )
+
     def bootstrap(self, admin_name: str = "admin") -> Principal | None:
         """Make what every installation has; does nothing to what is there.
 
@@ -89,6 +111,10 @@ class Access:
     def refresh_revision(self) -> int:
         """As `revision`, after a look into the database for the changes of other processes."""
         return self._changes.refresh()
+
+    def bump(self, connection: sa.Connection) -> None:
+        """Tell that this transaction changes something else that decisions depend on, for example an endpoint's address."""
+        self._changes.bump(connection)
 
     def close(self) -> None:
         """Write what waits."""

@@ -1,0 +1,141 @@
+"""Recognisers of sensitive values in free text.  Each proves its finding by a checksum or by a shape that means nothing else."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from insjo.access.types import Label, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PERSONAL: Final = Label(Level.CONFIDENTIAL, frozenset({"personal"}))
+FINANCIAL: Final = Label(Level.CONFIDENTIAL, frozenset({"financial"}))
+CREDENTIAL: Final = Label(Level.SECRET, frozenset({"credential"}))
+
+FINDINGS_MAX: Final = 1000
+"""Findings looked at in one text; more would not change its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One recogniser: a shape, and what proves that the shape is the thing."""
+
+    name: str
+    label: Label
+    shape: re.Pattern[str]
+    proof: Callable[[str], bool]
+
+    def finds(self, text: str) -> bool:
+        """Whether the text holds at least one."""
+        for count, found in enumerate(self.shape.finditer(text)):
+            if count >= FINDINGS_MAX:
+                break
+            if self.proof(found.group()):
+                return True
+        return False
+
+
+def luhn(digits: str) -> bool:
+    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1)."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if place % 2 else 1)
+        total += value - 9 if value > 9 else value  # noqa: PLR2004  # The digit sum of a number up to 18.
+    return total % 10 == 0
+
+
+def personnummer(text: str) -> bool:
+    """Whether it is a Swedish personal identity or coordination number: a date and a check digit (SKV 704)."""
+    digits = re.sub(r"\D", "", text)
+    short = digits[-10:]
+    month, day = int(short[2:4]), int(short[4:6])
+    day -= 60 if day > 60 else 0  # noqa: PLR2004  # Coordination numbers (SKV 707) add 60 to the day.
+    if not 1 <= month <= 12 or not luhn(short):  # noqa: PLR2004  # Months.
+        return False
+    years = [int(digits[:4])] if len(digits) == 12 else [1900 + int(short[:2]), 2000 + int(short[:2])]  # noqa: PLR2004  # With century.
+    return any(1 <= day <= calendar.monthrange(year, month)[1] for year in years)
+
+
+_IBAN_LENGTHS: Final = {
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28, "CH": 21, "CR": 22,
+    "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22,
+    "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26, "IT": 27, "JO": 30, "KW": 30,
+    "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MR": 27,
+    "MT": 31, "MU": 30, "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31,
+    "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
+}  # fmt: skip
+"""Length of an IBAN by country (registry of ISO 13616)."""
+
+
+def iban(text: str) -> bool:
+    """Whether it begins with an IBAN: the country's length and the remainder 1 of 97 (ISO 13616)."""
+    compact = re.sub(r"[ -]", "", text).upper()
+    compact = compact[: _IBAN_LENGTHS.get(compact[:2], 0)]
+    if len(compact) != _IBAN_LENGTHS.get(compact[:2], -1):
+        return False
+    return int("".join(str(int(letter, 36)) for letter in compact[4:] + compact[:4])) % 97 == 1
+
+
+_CARD: Final = re.compile(
+    r"4\d{12}(?:\d{3}){0,2}"  # Visa
+    r"|(?:5[1-5]\d{2}|222[1-9]|22[3-9]\d|2[3-6]\d{2}|27[01]\d|2720)\d{12}"  # Mastercard
+    r"|3[47]\d{13}"  # American Express
+    r"|(?:6011|64[4-9]\d|65\d{2})\d{12}"  # Discover
+    r"|35(?:2[89]|[3-8]\d)\d{12}"  # JCB
+    r"|3(?:0[0-5]|[68]\d)\d{11}",  # Diners Club
+)
+
+
+def card(text: str) -> bool:
+    """Whether it is the number of a payment card: a known issuer, its length and the check digit."""
+    digits = re.sub(r"\D", "", text)
+    return _CARD.fullmatch(digits) is not None and luhn(digits)
+
+
+def _sure(text: str) -> bool:
+    """The shape alone is proof."""
+    del text
+    return True
+
+
+DETECTORS: Final = (
+    Detector(
+        "personnummer",
+        PERSONAL,
+        re.compile(r"(?<![\w-])(?<!\d[.,])(?:19|20)?\d{2}[01]\d[0-9]\d(?:[-+\u2013] ?| )?\d{4}(?![\w-]|[.,]\d)"),
+        personnummer,
+    ),
+    Detector("iban", FINANCIAL, re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}"), iban),
+    Detector("card", FINANCIAL, re.compile(r"(?<![\w-])(?<!\d[.,])\d(?:[ -]?\d){11,18}(?![\w-]|[.,]\d)"), card),
+    Detector(
+        "key",
+        CREDENTIAL,
+        re.compile(
+            r"-----BEGIN (?:[A-Z]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+            r"|(?<![A-Za-z0-9_])(?:"
+            r"(?:AKIA|ASIA)[A-Z2-7]{16}"  # Amazon Web Services
+            r"|gh[oprsu]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}"  # GitHub
+            r"|glpat-[A-Za-z0-9_-]{20,}"  # GitLab
+            r"|xox[abeoprs]-[A-Za-z0-9-]{20,}"  # Slack
+            r"|AIza[A-Za-z0-9_-]{35}"  # Google
+            r"|sk-(?:ant-|proj-|svcacct-)?[A-Za-z0-9_-]{32,}"  # OpenAI, Anthropic
+            r"|[rs]k_(?:live|test)_[A-Za-z0-9]{20,}"  # Stripe
+            r"|hf_[A-Za-z0-9]{30,}"  # Hugging Face
+            r"|dapi[0-9a-f]{32}"  # Databricks
+            r"|insjo_[0-9a-f]{64}"  # Insjö
+            r"|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}"  # Package registries
+            r"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"  # JSON web token
+            r")",
+        ),
+        _sure,
+    ),
+)
+
+
+def detect(text: str) -> tuple[Detector, ...]:
+    """The detectors that find something in the text."""
+    return tuple(detector for detector in DETECTORS if detector.finds(text))
