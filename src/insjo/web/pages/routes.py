@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.pages import session
+from insjo.web.pages import audit, catalog, docs, home, jobs, people, session, sql, tokens, usage
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
 
-PAGE_ROUTES: tuple[DoorRoute, ...] = (*session.ROUTES,)
+PAGE_ROUTES: tuple[DoorRoute, ...] = (
+    *home.ROUTES,
+    *session.ROUTES,
+    *sql.ROUTES,
+    *catalog.ROUTES,
+    *usage.ROUTES,
+    *jobs.ROUTES,
+    *people.ROUTES,
+    *audit.ROUTES,
+    *tokens.ROUTES,
+    *docs.ROUTES,
+)

@@ -50,7 +50,13 @@ def tree_of(names: Completions) -> list[dict[str, object]]:
         catalog, schema, name = table.full_name.split(".", 2)
         if schema == "information_schema":
             continue
-        leaf: dict[str, object] = {"title": name, "href": f"/catalog/{catalog}/{schema}/{name}", "icon": "table-2", "note": "", "active": False}
+        leaf: dict[str, object] = {
+            "title": name,
+            "href": f"/catalog/{catalog}/{schema}/{name}",
+            "icon": "table-2",
+            "note": "",
+            "active": False,
+        }
         catalogs.setdefault(catalog, {}).setdefault(schema, []).append(leaf | {"open": False, "children": None})
     return [
         {
@@ -71,9 +77,7 @@ def tree_of(names: Completions) -> list[dict[str, object]]:
 
 async def completions(call: Call) -> Response:
     """Names for the editor; only what the person may see."""
-    found = await call.run(
-        call.services.sql.statements.completions, call.ctx, call.query("catalog") or None, call.query("schema") or None
-    )
+    found = await call.run(call.services.sql.statements.completions, call.ctx, call.query("catalog") or None, call.query("schema") or None)
     return JSONResponse(
         {
             "catalogs": list(found.catalogs),
