@@ -163,6 +163,12 @@ class EndpointSpec:
     policy: Policy = field(default_factory=Policy)
     comment: str = ""
 
+    @staticmethod
+    def of(endpoint: Endpoint) -> EndpointSpec:
+        """Description that changes nothing, to start from: keys and clearances stay as they are."""
+        served = tuple(ServedModelSpec(each.name, each.kind, each.model, each.base_url, None, each.profile) for each in endpoint.served)
+        return EndpointSpec(endpoint.name, endpoint.task, served, endpoint.policy, endpoint.comment)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

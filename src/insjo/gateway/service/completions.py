@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from insjo.access.service.flow import may_flow
+from insjo.access.service.flow import hash_of, may_flow
 from insjo.access.types import Provenance, provenance_of
 from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, ProviderRefused
 from insjo.gateway.service import text
 from insjo.gateway.service.meter import Meter
-from insjo.gateway.service.routing import PURPOSE
 from insjo.gateway.service.wire import CHARS_PER_TOKEN, EventRelay, check_chat, estimate, read_body, read_usage, with_model, with_usage
 from insjo.gateway.types import ChatRequest, Part, ProviderRequest, ServedKind, Task, TextAnswer, TimeLimits, TokenUsage
 from insjo.kernel.errors import InsjoError
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from insjo.kernel.context import RequestContext
 
 PATH: Final = "/chat/completions"
+PURPOSE: Final = "completion"
 OK: Final = 200
 TOO_MANY: Final = 429
 CALLERS_FAULT: Final = frozenset({400, 409, 413, 415, 422})
@@ -171,7 +171,7 @@ class Completions:
             async def attempt(candidate: Candidate) -> _Opened:
                 return await self._open(ctx, candidate, provenance, read)
 
-            routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt)
+            routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE)
             meter.first_byte()
             watch = self._watch(ctx, view, routed.candidate, provenance.label, still_valid)
             answer = ChatResponse(routed.result, route=routed.route, meter=meter, read=read, watch=watch)
@@ -267,7 +267,8 @@ class Completions:
         if read.stream and not read.wants_usage:
             body = with_usage(read, body)
         wanted = ProviderRequest(upstream, PATH, body, read.stream, limits)
-        response = await self._provider.open(self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE))
+        cleared = self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE, content_hash=hash_of(body))
+        response = await self._provider.open(cleared)
         try:
             check_status(response)
             if read.stream and response.status == OK:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from insjo.access.service.flow import hash_of
 from insjo.access.types import Provenance
 from insjo.gateway.errors import ProviderGarbled, ProviderRefused, RequestInvalid
 from insjo.gateway.service import text
 from insjo.gateway.service.completions import ELSEWHERE, OK, check_status
 from insjo.gateway.service.meter import Meter
-from insjo.gateway.service.routing import PURPOSE
 from insjo.gateway.service.wire import INPUTS_MAX, estimate, read_body, read_embeddings, read_usage, with_model
 from insjo.gateway.types import EmbeddingAnswer, EmbeddingInput, ProviderRequest, ServedKind, Task, TokenUsage
 from insjo.kernel.errors import InsjoError
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from insjo.kernel.context import RequestContext
 
 PATH: Final = "/embeddings"
+PURPOSE: Final = "embedding"
 FLOAT_BYTES: Final = 4
 
 
@@ -177,7 +178,7 @@ class Embeddings:
         """Route, and write one usage record whatever happens."""
         meter = Meter(ctx, view, self._usage, self._clock)
         try:
-            routed = await self._router.route(ctx, view, provenance, content, meter, attempt)
+            routed = await self._router.route(ctx, view, provenance, content, meter, attempt, purpose=PURPOSE)
         except InsjoError as error:
             meter.settle("blocked" if error.code == "FLOW_BLOCKED" else "error", TokenUsage(), error)
             raise
@@ -193,8 +194,10 @@ class Embeddings:
         """Ask a provider."""
         if candidate.upstream is None:  # pragma: no cover - the callers look.
             raise ProviderRefused("This served model has no address.")
-        wanted = ProviderRequest(candidate.upstream, PATH, with_model(read, candidate.served.model), stream=False, limits=ELSEWHERE)
-        response = await self._provider.open(self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE))
+        body = with_model(read, candidate.served.model)
+        wanted = ProviderRequest(candidate.upstream, PATH, body, stream=False, limits=ELSEWHERE)
+        cleared = self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE, content_hash=hash_of(body))
+        response = await self._provider.open(cleared)
         try:
             check_status(response)
             content = await response.read()
@@ -209,7 +212,8 @@ class Embeddings:
         """Ask a model on this machine."""
         if candidate.served.kind is not ServedKind.EMBEDDING or self._embedding_provider is None:
             raise ProviderRefused("Models on this machine are switched off.", hint="Switch them on with the setting `local_models`.")
-        cleared = self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE)
+        hashed = hash_of("\n".join(wanted.texts))
+        cleared = self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE, content_hash=hashed)
         embedded = await self._embedding_provider.embed(cleared)
         spent = TokenUsage(embedded.tokens) if embedded.tokens else estimate(sum(map(len, wanted.texts)), 0)
         return _Given(spent, embedded=embedded)

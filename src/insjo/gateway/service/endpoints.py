@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from insjo.access.errors import EndpointNotFound
 from insjo.access.types import ALL, CREATE_PRIVILEGE, Clearance, Level, Privilege, SecurableKind
 from insjo.gateway.errors import EndpointInvalid
 from insjo.gateway.store import EndpointRow, EndpointStore
@@ -21,7 +22,7 @@ from insjo.gateway.types import (
     ServedModelSpec,
     Task,
 )
-from insjo.kernel.context import SYSTEM
+from insjo.kernel.context import SYSTEM, system_context
 from insjo.kernel.errors import PermissionDenied, did_you_mean
 from insjo.kernel.limits import NAME_CHARS_MAX
 
@@ -87,21 +88,13 @@ class Endpoints:
     def get(self, ctx: RequestContext, name: str) -> Endpoint:
         """One endpoint that the caller may see; raises NOT_FOUND otherwise."""
         securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, name.lower(), None)
-        row = self._row(securable)
-        return self._endpoint(ctx, row, securable, self._keyed({row.id}), self._clearances(ctx))
+        return self._endpoints(ctx, [self._row(securable)])[0]
 
     def list(self, ctx: RequestContext) -> list[Endpoint]:
         """All endpoints that the caller may see, by name."""
         rows = self._store.fetch_all()
-        decisions = self._access.authority.decide_many(ctx, [(Privilege.EXECUTE, row.id) for row in rows])
-        seen = [row for row, decision in zip(rows, decisions, strict=True) if decision.visible]
-        keyed, clearances = self._keyed({row.id for row in seen}), self._clearances(ctx)
-        found = []
-        for row in seen:
-            securable = self._access.securables.find(SecurableKind.ENDPOINT, row.name)
-            if securable is not None:
-                found.append(self._endpoint(ctx, row, securable, keyed, clearances))
-        return found
+        decisions = self._access.authority.decide_many(ctx, [(Privilege.BROWSE, row.id) for row in rows])
+        return list(self._endpoints(ctx, [row for row, decision in zip(rows, decisions, strict=True) if decision.allowed]))
 
     def local_models(self, ctx: RequestContext) -> tuple[LocalModel, ...]:
         """Language models that could be served on this machine."""
@@ -149,29 +142,18 @@ class Endpoints:
             self._audit(ctx, connection, "endpoint.create", row)
         return self.get(ctx, name)
 
-    def update(
-        self,
-        ctx: RequestContext,
-        name: str,
-        *,
-        served: Sequence[ServedModelSpec] | None = None,
-        policy: Policy | None = None,
-        comment: str | None = None,
-    ) -> Endpoint:
-        """Change an endpoint; needs MANAGE, and a metastore admin for a new address outside this machine.
+    def update(self, ctx: RequestContext, name: str, spec: EndpointSpec) -> Endpoint:
+        """Replace the description of an endpoint; needs MANAGE, and a metastore admin for a new address outside this machine.
 
-        A served model whose address or kind changes loses its provider key and its clearance: both were given to the old one.
+        Start from `EndpointSpec.of(endpoint)`: what it does not change stays, keys and clearances too.  A served model whose address
+        or kind changes loses both: they were given to the old one.
         """
         securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, name.lower(), Privilege.MANAGE)
         row = self._row(securable)
         before = {each["name"]: each for each in row.served}
-        wanted = EndpointSpec(
-            name=row.name,
-            task=Task(row.task),
-            served=tuple(served) if served is not None else tuple(_kept_spec(each) for each in row.served),
-            policy=policy or Policy(**row.policy),
-            comment=row.comment if comment is None else comment,
-        )
+        wanted = replace(spec, name=spec.name.lower())
+        if (wanted.name, wanted.task.value) != (row.name, row.task):
+            raise EndpointInvalid("Name and task of an endpoint stay as they are.", hint="Make a new endpoint.")
         self._check(ctx, wanted, before)
         changed = replace(
             row,
@@ -224,7 +206,7 @@ class Endpoints:
 
     # For the snapshot
 
-    def fetch_rows(self) -> list[EndpointRow]:
+    def fetch_rows(self) -> Sequence[EndpointRow]:
         """All rows, without asking for rights: the snapshot asks for them itself."""
         return self._store.fetch_all()
 
@@ -237,8 +219,6 @@ class Endpoints:
     def _row(self, securable: Securable) -> EndpointRow:
         row = self._store.fetch(securable.id)
         if row is None:  # Removed between the two reads.
-            from insjo.access.errors import EndpointNotFound
-
             raise EndpointNotFound(f"The endpoint `{securable.full_name}` does not exist.")
         return row
 
@@ -321,8 +301,6 @@ class Endpoints:
 
     def _drop(self, connection: sa.Connection, row: EndpointRow, served_name: str) -> None:
         """Forget key and clearance, so that a later served model of this name does not inherit them."""
-        from insjo.kernel.context import system_context
-
         self._store.delete_key(connection, row.id, served_name)
         self._access.clearances.remove(system_context(), destination_of(row.name, served_name), connection=connection)
 
@@ -330,31 +308,23 @@ class Endpoints:
         what = ", ".join(f"{each['name']}={each['kind']}:{each['base_url'] or each['model']}" for each in row.served)
         self._access.audit.record(ctx, action, outcome="changed", object=row.name, securable_id=row.id, reason=what, connection=connection)
 
-    def _keyed(self, ids: set[str]) -> set[tuple[str, str]]:
-        """Which served models have a key."""
-        return {place for place in self._store.fetch_keys() if place[0] in ids}
+    def _endpoints(self, ctx: RequestContext, rows: Sequence[EndpointRow]) -> Sequence[Endpoint]:
+        """Rows with what other tables know of them."""
+        keyed = self._store.fetch_keys().keys()
+        clearances = {each.destination: each for each in self._access.clearances.list(ctx)}
+        owners = self._access.authority.owners([row.id for row in rows])
+        found = []
+        for row in rows:
+            served = []
+            for stored in row.served:
+                destination = destination_of(row.name, stored["name"])
+                clearance = clearances.get(destination) or Clearance(destination)
+                served.append(replace(served_of(stored), has_key=(row.id, stored["name"]) in keyed, clearance=clearance))
+            found.append(self._endpoint(row, tuple(served), owners[row.id]))
+        return found
 
-    def _clearances(self, ctx: RequestContext) -> dict[str, Clearance]:
-        return {each.destination: each for each in self._access.clearances.list(ctx)}
-
-    def _endpoint(
-        self,
-        ctx: RequestContext,
-        row: EndpointRow,
-        securable: Securable,
-        keyed: set[tuple[str, str]],
-        clearances: Mapping[str, Clearance],
-    ) -> Endpoint:
-        served = tuple(
-            replace(
-                served_of(each),
-                has_key=(row.id, each["name"]) in keyed,
-                clearance=clearances.get(destination_of(row.name, each["name"])) or Clearance(destination_of(row.name, each["name"])),
-            )
-            for each in row.served
-        )
+    def _endpoint(self, row: EndpointRow, served: tuple[ServedModel, ...], owner: str) -> Endpoint:
         state, reason = self.state_of(served)
-        owner = self._access.principals.get(_system(ctx), securable.owner_id)
         return Endpoint(
             id=row.id,
             name=row.name,
@@ -362,7 +332,7 @@ class Endpoints:
             served=served,
             policy=Policy(**row.policy),
             comment=row.comment,
-            owner=owner.name,
+            owner=owner,
             created_at=row.created_at,
             created_by=row.created_by,
             updated_at=row.updated_at,
@@ -416,12 +386,6 @@ def served_of(stored: Mapping[str, Any]) -> ServedModel:
         base_url=stored["base_url"],
         profile=_profile_of(stored["profile"]),
     )
-
-
-def _kept_spec(stored: Mapping[str, Any]) -> ServedModelSpec:
-    """Description that changes nothing."""
-    served = served_of(stored)
-    return ServedModelSpec(served.name, served.kind, served.model, served.base_url, None, served.profile)
 
 
 def _profile_of(stored: Mapping[str, Any]) -> Profile:

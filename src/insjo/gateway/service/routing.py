@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from insjo.access.service.flow import may_flow
-from insjo.gateway.errors import ProviderBusy, ProviderRefused
+from insjo.access.service.flow import hash_of, may_flow
+from insjo.gateway.errors import ProviderBusy
 from insjo.gateway.types import Route
 from insjo.kernel.errors import InsjoError, Unavailable, UpstreamFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from insjo.access.errors import FlowBlocked
     from insjo.access.service.facade import Access
     from insjo.access.types import Provenance
     from insjo.gateway.service.meter import Meter
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from insjo.kernel.threads import Threads
 
 T = TypeVar("T")
-
-PURPOSE = "model request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ class Router:
         content: bytes,
         meter: Meter,
         attempt: Callable[[Candidate], Awaitable[T]],
+        *,
+        purpose: str,
     ) -> Routed[T]:
         """Try the served models in order until one answers; `attempt` must send nothing but what it gets cleared.
 
@@ -71,7 +72,8 @@ class Router:
                     break
                 continue
             meter.candidate = candidate
-            meter.outcome = outcome = "rerouted" if refused else "failed_over" if failure else "direct"
+            outcome: Outcome = "rerouted" if refused else "failed_over" if failure else "direct"
+            meter.outcome = outcome
             try:
                 if candidate.unusable is not None:
                     raise candidate.unusable
@@ -85,12 +87,15 @@ class Router:
             return Routed(result, candidate, route)
         if failure is not None:
             raise failure
-        await self._block(ctx, refused[0][0], provenance, content)
-        raise ProviderRefused("No served model of this endpoint can be used.")  # Cleared in this very moment by a change.
+        raise await self._block(ctx, refused[0], provenance, content, purpose)
 
-    async def _block(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, content: bytes) -> None:
-        """Let `access` write the refusal down and word it."""
-        await self._threads.run(self._access.flows.clear, ctx, content, provenance, candidate.clearance, PURPOSE)
+    async def _block(
+        self, ctx: RequestContext, refused: tuple[Candidate, str], provenance: Provenance, content: bytes, purpose: str
+    ) -> FlowBlocked:
+        """Let `access` write the refusal down and word it; in a thread, since a refusal is written at once."""
+        destination = refused[0].clearance.destination
+        block = self._access.flows.block
+        return await self._threads.run(block, ctx, provenance, destination, refused[1], purpose, content_hash=hash_of(content))
 
     def _record(self, ctx: RequestContext, view: EndpointView, route: Route, provenance: Provenance, candidate: Candidate) -> None:
         self._access.audit.record(

@@ -118,13 +118,13 @@ class Snapshots:
         snapshot = await self.current()
         view = snapshot.views.get(name) or snapshot.views.get(name.lower())
         if view is None:
-            raise await self._not_found(ctx, snapshot, name)
+            raise await self.missing(ctx, name)
         decision = snapshot.rights.get((ctx.principal.id, view.id))
         if decision is None:
             (decision,) = await self._decide(ctx, snapshot, [view])
         if not decision.allowed:
             if not decision.visible:
-                raise await self._not_found(ctx, snapshot, name)
+                raise await self.missing(ctx, name)
             # The real authorisation writes the refusal into the audit and words the error.
             await self._threads.run(self._access.authority.authorize, ctx, Privilege.EXECUTE, view.id)
             raise PermissionDenied(decision.reason)  # Granted in this very moment: the next request will pass.
@@ -137,13 +137,24 @@ class Snapshots:
     async def usable(self, ctx: RequestContext) -> list[EndpointView]:
         """All endpoints that the caller may use, by name."""
         snapshot = await self.current()
-        views = list(snapshot.views.values())
-        missing = [view for view in views if (ctx.principal.id, view.id) not in snapshot.rights]
+        decisions = {view.name: snapshot.rights.get((ctx.principal.id, view.id)) for view in snapshot.views.values()}
+        missing = [snapshot.views[name] for name, decision in decisions.items() if decision is None]
         if missing:
-            await self._decide(ctx, snapshot, missing)
-        decisions = snapshot.rights
-        allowed = [view for view in views if (found := decisions.get((ctx.principal.id, view.id))) is not None and found.allowed]
-        return sorted(allowed, key=lambda view: view.name)
+            asked = await self._decide(ctx, snapshot, missing)
+            decisions.update({view.name: decision for view, decision in zip(missing, asked, strict=True)})
+        return [snapshot.views[name] for name, decision in sorted(decisions.items()) if decision is not None and decision.allowed]
+
+    async def find(self, ctx: RequestContext, name: str) -> EndpointView | None:
+        """One endpoint, if the caller may use it."""
+        return next((view for view in await self.usable(ctx) if view.name == name.lower()), None)
+
+    async def missing(self, ctx: RequestContext, name: str) -> EndpointNotFound:
+        """The error for an endpoint that does not exist for the caller, with a hint among those that do."""
+        usable = [view.name for view in await self.usable(ctx)]
+        if not name:
+            return EndpointNotFound("The request does not name a model.", hint=f"You may use: {', '.join(usable[:10]) or 'none'}.")
+        hint = did_you_mean(name, usable) or "`GET /v1/models` lists what you may use."
+        return EndpointNotFound(f"The model `{name[:100]}` does not exist, or you have no access to it.", hint=hint)
 
     async def still(self, ctx: RequestContext, view: EndpointView, candidate: Candidate) -> Candidate:
         """The served model as it is now, for an answer that runs while something changed.
@@ -177,15 +188,6 @@ class Snapshots:
                 snapshot.rights[ctx.principal.id, view.id] = decision
         return decisions
 
-    async def _not_found(self, ctx: RequestContext, snapshot: Snapshot, name: str) -> EndpointNotFound:
-        """The error for an endpoint that does not exist for the caller, with a hint among those that do."""
-        del snapshot
-        usable = [view.name for view in await self.usable(ctx)]
-        if not name:
-            return EndpointNotFound("The request does not name a model.", hint=f"You may use: {', '.join(usable[:10]) or 'none'}.")
-        hint = did_you_mean(name, usable) or "`GET /v1/models` lists what you may use."
-        return EndpointNotFound(f"The model `{name[:100]}` does not exist, or you have no access to it.", hint=hint)
-
     def _poll(self) -> None:
         """Once a second, look in a thread whether another process changed something."""
         now_s = time.monotonic()
@@ -198,7 +200,9 @@ class Snapshots:
         await self._threads.run(self._access.refresh_revision)
 
     def _build(self, revision: int) -> Snapshot:
-        """Read everything; runs in a thread."""
+        """Read everything; runs in a thread.  What `access` keeps in memory is read again here too, so that no request waits for it."""
+        self._access.fingerprints.refresh()
+        self._access.clearances.get("")
         rows = self._endpoints.fetch_rows()
         sealed = self._endpoints.fetch_keys()
         clearances = {each.destination: each for each in self._access.clearances.fetch_all()}

@@ -6,6 +6,7 @@ what is labelled must be all that is sent.  Apart from the model's name the byte
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass
@@ -23,16 +24,13 @@ if TYPE_CHECKING:
 EVENT_BYTES_MAX = 4 * 1024 * 1024
 """Longest server-sent event that is held until it is whole."""
 
-BINARY_CHARS_MIN = 512
-"""Shorter texts are always read as text."""
-
 CHARS_PER_TOKEN = 4
 """For estimates, when a provider does not tell the tokens."""
 
 DONE = b"data: [DONE]\n\n"
 
 _MODEL = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
-_BINARY = re.compile(r"(?:data:[\w/+.;=-]{0,200},)?[A-Za-z0-9+/=_\r\n-]+")
+_MEDIA = re.compile(r"data:(?:image|audio|video)/[\w+.;=-]{1,100},([A-Za-z0-9+/]{64})[A-Za-z0-9+/=\r\n]*")
 _KNOWN_WORDS = frozenset(
     {
         "additionalProperties", "arguments", "content", "description", "encoding_format", "function", "id", "image_url",
@@ -134,8 +132,8 @@ def read_body(raw: bytes) -> ReadBody:
         raise RequestInvalid("The body must be a JSON object.")
     if repeated:
         raise _invalid(f"The field `{repeated[0]}` appears twice.", repeated[0])
-    if any(len(text) >= BINARY_CHARS_MIN for text in texts):
-        texts = [text for text in texts if not _is_binary(text)]
+    if b'"data:' in raw:
+        texts = [text for text in texts if not _is_media(text)]
     return ReadBody(raw, parsed, texts)
 
 
@@ -150,9 +148,10 @@ def _collect_items(items: list[Any], texts: list[str]) -> None:
                 waiting.append(item)
 
 
-def _is_binary(text: str) -> bool:
-    """Whether a text is an encoded picture, sound or file, in which no words can be found."""
-    return len(text) >= BINARY_CHARS_MIN and _BINARY.fullmatch(text) is not None
+def _is_media(text: str) -> bool:
+    """Whether a text is an encoded picture, sound or film, in which no words can be found; encoded words are no picture."""
+    found = _MEDIA.fullmatch(text) if text.startswith("data:") else None
+    return found is not None and any(byte < 9 or 13 < byte < 32 for byte in base64.b64decode(found[1]))  # noqa: PLR2004  # ASCII.
 
 
 def _invalid(message: str, param: str) -> RequestInvalid:
