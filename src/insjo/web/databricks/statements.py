@@ -27,6 +27,7 @@ WAIT_DEFAULT_S = 10
 WAIT_MIN_S = 5
 WAIT_MAX_S = 50
 LINK_TTL_S = 900
+MIB = 1024**2
 Format = Literal["JSON_ARRAY", "ARROW_STREAM", "CSV"]
 MEDIA_TYPES = {"JSON_ARRAY": "application/json", "ARROW_STREAM": "application/vnd.apache.arrow.stream", "CSV": "text/csv; charset=utf-8"}
 
@@ -282,7 +283,7 @@ async def result_body(call: Call, statement: Statement, index: int, wanted: Resu
         return body | {"external_links": [link_body(call, statement, index, wanted) | body | {"byte_count": here.byte_count}]}
     if statement.byte_count > INLINE_RESULT_BYTES_MAX and wanted.format == "JSON_ARRAY":
         raise InlineTooLarge(
-            f"The result has {statement.byte_count // 1024**2} MiB, and inline answers hold at most {INLINE_RESULT_BYTES_MAX // 1024**2} MiB.",
+            f"The result has {statement.byte_count // MIB} MiB, and inline answers hold at most {INLINE_RESULT_BYTES_MAX // MIB} MiB.",
             hint="Ask with the disposition EXTERNAL_LINKS, or with a row limit.",
         )
     part = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, index)

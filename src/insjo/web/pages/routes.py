@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.pages import audit, catalog, docs, home, jobs, people, session, sql, tokens, usage
+from insjo.web.pages import audit, catalog, docs, endpoints, home, jobs, people, session, sql, tokens, usage
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -14,6 +14,7 @@ PAGE_ROUTES: tuple[DoorRoute, ...] = (
     *session.ROUTES,
     *sql.ROUTES,
     *catalog.ROUTES,
+    *endpoints.ROUTES,
     *usage.ROUTES,
     *jobs.ROUTES,
     *people.ROUTES,

@@ -1,0 +1,229 @@
+"""Pages below `/endpoints`: the doors to models, their state, and how to make one; `/models` lists what this machine can serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from insjo.access.types import GRANTABLE, Level, Privilege, SecurableKind
+from insjo.gateway.types import Endpoint, EndpointSpec, Policy, Prices, Profile, ServedKind, ServedModelSpec, Task
+from insjo.kernel.errors import InsjoError, InvalidArgument
+from insjo.kernel.paging import PageRequest
+from insjo.web.pages.render import page, redirect
+from insjo.web.pages.session import form_of
+from insjo.web.types import Call, DoorRoute
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+RECENT = 30
+
+
+async def show_all(call: Call) -> Response:
+    """The endpoints that the person may see."""
+    return await _list(call)
+
+
+async def _list(call: Call, *, error: InsjoError | None = None, form: dict[str, str] | None = None, status: int = 200) -> Response:
+    """The list with the form for a new one."""
+    gateway = call.services.gateway
+    endpoints = await call.run(gateway.endpoints.list, call.ctx)
+    local = await call.run(gateway.endpoints.local_models, call.ctx)
+    return await page(call, "pages/endpoints.html", status, endpoints=endpoints, local=local, error=error, form=form or {})
+
+
+async def show(call: Call) -> Response:
+    """One endpoint: its served models, how to call it, who may, and its latest calls."""
+    return await _show(call)
+
+
+async def _show(call: Call, *, error: InsjoError | None = None, status: int = 200) -> Response:
+    """The page of an endpoint."""
+    name = call.path("name").lower()
+    access = call.services.access
+    endpoint = await call.run(call.services.gateway.endpoints.get, call.ctx, name)
+    manages = await call.run(access.authority.decide, call.ctx, Privilege.MANAGE, endpoint.id)
+    calls = await call.run(call.services.gateway.usage.list, call.ctx, PageRequest.of(RECENT, ""), endpoint=name)
+    grants = await call.run(access.grants.effective, call.ctx, endpoint.id, None) if manages.allowed else ()
+    return await page(
+        call,
+        "pages/endpoint.html",
+        status,
+        endpoint=endpoint,
+        manages=manages.allowed,
+        calls=calls.items,
+        grants=grants,
+        privileges=sorted(each.value for each in GRANTABLE[SecurableKind.ENDPOINT]),
+        base_url=str(call.request.base_url).rstrip("/"),
+        error=error,
+    )
+
+
+async def create(call: Call) -> Response:
+    """A new endpoint with one served model; further ones are added on its page."""
+    form = await form_of(call)
+    try:
+        served = served_of(form)
+        task = Task.EMBEDDINGS if form.get("task") == "embeddings" else Task.CHAT
+        spec = EndpointSpec(
+            name=form.get("name", ""),
+            task=task,
+            served=(served,),
+            policy=Policy(fallback=form.get("fallback", "")),
+            comment=form.get("comment", ""),
+        )
+        made = await call.run(call.services.gateway.endpoints.create, call.ctx, spec)
+    except InsjoError as error:
+        return await _list(call, error=error, form=form, status=400)
+    return redirect(f"/endpoints/{made.name}")
+
+
+def served_of(form: dict[str, str]) -> ServedModelSpec:
+    """The served model that a form describes."""
+    kinds = {each.value: each for each in ServedKind}
+    kind = kinds.get(form.get("kind", ""))
+    if kind is None:
+        raise InvalidArgument("Choose where the model runs.")
+    model = form.get("local_model", "") if kind is ServedKind.LOCAL else form.get("model", "")
+    if not model:
+        raise InvalidArgument("Name the model.", hint="For a server elsewhere, the name that it knows the model by.")
+    return ServedModelSpec(
+        name=form.get("served_name", "").strip() or model.replace("/", "-").lower(),
+        kind=kind,
+        model=model,
+        base_url=form.get("base_url", "").strip() if kind is ServedKind.OPENAI else "",
+        api_key=form.get("api_key", "").strip() or None,
+        profile=Profile(prices=_prices(form)),
+    )
+
+
+def _prices(form: dict[str, str]) -> Prices | None:
+    """Prices, when both are given."""
+    texts = (form.get("price_in", "").strip(), form.get("price_out", "").strip())
+    if not all(texts):
+        return None
+    try:
+        price_in, price_out = (float(text.replace(",", ".")) for text in texts)
+    except ValueError as error:
+        raise InvalidArgument("Prices must be numbers: the cost of a million tokens.") from error
+    return Prices(price_in, price_out)
+
+
+def spec_of(endpoint: Endpoint) -> EndpointSpec:
+    """An endpoint as it stands, as a spec that can be changed; stored keys stay."""
+    served = tuple(ServedModelSpec(each.name, each.kind, each.model, each.base_url, profile=each.profile) for each in endpoint.served)
+    return EndpointSpec(endpoint.name, endpoint.task, served, endpoint.policy, endpoint.comment)
+
+
+async def add_served(call: Call) -> Response:
+    """Another served model behind the endpoint."""
+    form = await form_of(call)
+    try:
+        endpoint = await call.run(call.services.gateway.endpoints.get, call.ctx, call.path("name"))
+        now = spec_of(endpoint)
+        spec = EndpointSpec(now.name, now.task, (*now.served, served_of(form)), now.policy, now.comment)
+        await call.run(call.services.gateway.endpoints.update, call.ctx, now.name, spec)
+    except InvalidArgument as error:
+        return await _show(call, error=error, status=400)
+    return redirect(f"/endpoints/{now.name}")
+
+
+async def remove_served(call: Call) -> Response:
+    """One served model less."""
+    form = await form_of(call)
+    endpoint = await call.run(call.services.gateway.endpoints.get, call.ctx, call.path("name"))
+    now = spec_of(endpoint)
+    left = tuple(each for each in now.served if each.name != form.get("served"))
+    try:
+        await call.run(
+            call.services.gateway.endpoints.update, call.ctx, now.name, EndpointSpec(now.name, now.task, left, now.policy, now.comment)
+        )
+    except InvalidArgument as error:
+        return await _show(call, error=error, status=400)
+    return redirect(f"/endpoints/{now.name}")
+
+
+async def delete(call: Call) -> Response:
+    """Delete the endpoint."""
+    await call.run(call.services.gateway.endpoints.delete, call.ctx, call.path("name"))
+    return redirect("/endpoints")
+
+
+async def show_models(call: Call) -> Response:
+    """Models on this machine and the endpoints that serve them."""
+    gateway = call.services.gateway
+    endpoints = await call.run(gateway.endpoints.list, call.ctx)
+    serving: dict[str, list[str]] = {}
+    for endpoint in endpoints:
+        for served in endpoint.served:
+            if served.kind is not ServedKind.OPENAI:
+                serving.setdefault(served.model, []).append(endpoint.name)
+    rows: list[dict[str, Any]] = [
+        {"model": each, "task": task, "endpoints": serving.get(each.name, [])}
+        for task, models in (
+            ("chat", await call.run(gateway.endpoints.local_models, call.ctx)),
+            ("embeddings", await call.run(gateway.endpoints.local_embedding_models, call.ctx)),
+        )
+        for each in models
+    ]
+    folder = call.services.settings.root / "models" if (await _is_admin(call)) else None
+    return await page(call, "pages/models.html", rows=rows, folder=folder)
+
+
+async def _is_admin(call: Call) -> bool:
+    """Whether the person may know where things lie on this machine."""
+    return bool(await call.run(call.services.access.principals.is_admin, call.ctx.principal.id))
+
+
+async def show_policies(call: Call) -> Response:
+    """Clearances of all destinations."""
+    return await _policies(call)
+
+
+async def _policies(call: Call, *, error: InsjoError | None = None, status: int = 200) -> Response:
+    """The page of clearances; only admins read it."""
+    await call.run(call.services.access.principals.require_admin, call.ctx, "read the policies")
+    endpoints = await call.run(call.services.gateway.endpoints.list, call.ctx)
+    return await page(
+        call,
+        "pages/policies.html",
+        status,
+        endpoints=endpoints,
+        levels=[level.name.lower() for level in Level],
+        typed_level=call.services.settings.typed_text_level,
+        error=error,
+    )
+
+
+async def set_clearance(call: Call) -> Response:
+    """Change what a destination may receive."""
+    from insjo.access.types import ALL, Clearance
+
+    form = await form_of(call)
+    words = frozenset(word.strip().lower() for word in form.get("categories", "").split(",") if word.strip())
+    zone = form.get("zone", "any")
+    try:
+        clearance = Clearance(
+            destination=form.get("destination", ""),
+            level=Level.parse(form.get("level", "")),
+            categories=ALL if words == {"*"} else words,
+            zone="local" if zone == "local" else "eu" if zone == "eu" else "any",
+            keeps=form.get("keeps") == "on",
+            trains=form.get("trains") == "on",
+        )
+        await call.run(call.services.access.clearances.set, call.ctx, clearance)
+    except InvalidArgument as error:
+        return await _policies(call, error=error, status=400)
+    return redirect("/admin/policies")
+
+
+ROUTES = (
+    DoorRoute("GET", "/endpoints", show_all, "page"),
+    DoorRoute("POST", "/endpoints", create, "page"),
+    DoorRoute("GET", "/endpoints/{name}", show, "page"),
+    DoorRoute("POST", "/endpoints/{name}/served", add_served, "page"),
+    DoorRoute("POST", "/endpoints/{name}/served/remove", remove_served, "page"),
+    DoorRoute("POST", "/endpoints/{name}/delete", delete, "page"),
+    DoorRoute("GET", "/models", show_models, "page"),
+    DoorRoute("GET", "/admin/policies", show_policies, "page"),
+    DoorRoute("POST", "/admin/policies", set_clearance, "page"),
+)
