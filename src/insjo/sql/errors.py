@@ -242,3 +242,51 @@ class SettingUnknown(InvalidArgument):
     """A session has no setting of that name, or it does not take that value."""
 
     code = "INVALID_CONF_VALUE"
+
+
+class DatatypeMismatch(InvalidArgument):
+    """A function, an operator or a cast does not take values of these types."""
+
+    code = "DATATYPE_MISMATCH"
+
+
+class AmbiguousColumn(InvalidArgument):
+    """Several tables of the statement have a column of that name."""
+
+    code = "AMBIGUOUS_REFERENCE"
+
+
+class FieldNotFound(InvalidArgument):
+    """A struct has no field of that name."""
+
+    code = "FIELD_NOT_FOUND"
+
+
+class UnresolvedRoutine(InvalidArgument):
+    """There is no function of that name."""
+
+    code = "UNRESOLVED_ROUTINE"
+
+
+class WrongNumberOfArguments(InvalidArgument):
+    """A function takes fewer or more arguments."""
+
+    code = "WRONG_NUM_ARGS"
+
+
+class ArgumentInvalid(InvalidArgument):
+    """An argument of a function has a value that it does not take (a unit, a format, a pattern)."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class PositionInvalid(InvalidArgument):
+    """GROUP BY or ORDER BY names a position that the select list does not have."""
+
+    code = "GROUP_BY_POS_OUT_OF_RANGE"
+
+
+class CountMismatch(InvalidArgument):
+    """Two lists that belong together have different lengths (set operations, column aliases, VALUES)."""
+
+    code = "NUM_COLUMNS_MISMATCH"
