@@ -124,7 +124,7 @@ class Fingerprints:
         hidden = decoded(text)
         whole = f"{text}\n{hidden}" if hidden else text
         parts = [self._typed]
-        parts += [Provenance(each.label, (Origin(f"{DETECTED}{each.name}"),)) for each in detect(whole)]
+        parts += [Provenance(label, (Origin(DETECTED + name),)) for name, label in detect(whole)]
         matches = self.match(whole)
         if matches:
             names = {head.securable_id: head.full_name for head in self._known.heads}

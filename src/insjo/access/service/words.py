@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MASK: Final = ~31 & (1 << 64) - 1
-"""The five lowest bits of a hash make room for its evidence, or for the number of words of what begins with a word."""
+"""The five lowest bits of a hash make room for its evidence."""
 
 WORDS_MAX: Final = 12
 """Longest value that is kept as a whole; longer texts are kept as windows."""
@@ -48,7 +48,7 @@ class Evidence(IntEnum):
 ENOUGH: Final = 24
 """One distinctive value, two windows, three plain values, eight faint ones, or a mixture."""
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"[^\s\"'()\[\]{}<>,;|]+")
 _NUMBER_RUN = re.compile(r"\d+(?:[ -]\d+)+")
 _DECIMAL = re.compile(r"[-+]?\d*[.,]\d+(?:e[-+]?\d+)?", re.IGNORECASE)
@@ -58,10 +58,11 @@ _MOMENT = re.compile(
     r"|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)?\d{2}|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?",
     re.IGNORECASE,
 )
-_INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xAD, 0xFEFF])
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _DECODED_MAX: Final = 50
+_ENCODED_MIN: Final = 24
 _SHORT_ID, _LONG_ID, _LONG_NUMBER = 6, 10, 8
 _DIFFERENT_DIGITS_MIN, _ID_DIGITS_MIN, _FAINT_MIN, _PLAIN_MIN = 4, 3, 6, 8
 _CENTURY_DIGITS, _PHONE_DIGITS, _RUN_MAX = 12, 11, 34
@@ -69,16 +70,27 @@ _WINDOW_CHARS_MIN, _WINDOW_DISTINCT_MIN, _ANCHOR_CHARS_MIN = 28, 5, 4
 
 
 def normal(text: str) -> str:
-    """Lower case, one form for each character, nothing invisible."""
+    """Lower case, one form for each character, nothing invisible, spaces in place of underscores."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
-    return text.casefold()
+        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+    return text.casefold().replace("_", " ")
+
+
+_BREAKS: Final = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
+
+
+def words_of(lowered: str) -> list[str]:
+    """Runs of letters and digits, in order."""
+    if lowered.isascii():
+        return lowered.translate(_BREAKS).split()
+    return _WORD.findall(lowered)
 
 
 def decoded(text: str) -> str:
     """What base64, percent and character references in the text say, or nothing; one level deep."""
     found: list[str] = []
-    for run in _BASE64.findall(text)[:_DECODED_MAX]:
+    long = " ".join([token for token in text.split() if len(token) >= _ENCODED_MIN])
+    for run in _BASE64.findall(long)[:_DECODED_MAX]:
         for variant in (run, run.replace("-", "+").replace("_", "/")):
             try:
                 plain = base64.b64decode(variant.rstrip("=") + "=" * (-len(variant.rstrip("=")) % 4), validate=True).decode()
@@ -116,17 +128,22 @@ class Hasher:
 
     def many(self, words: Iterable[str]) -> dict[str, int]:
         """Hashes of words."""
+        words = words if isinstance(words, (set, list)) else list(words)
         known = self._known
-        hashes = {}
-        for word in words:
-            value = known.get(word)
-            if value is None:
-                value = self.one(word)
-                if len(known) >= self.REMEMBERED_MAX:
-                    known = self._known = {}
-                known[word] = value
-            hashes[word] = value
+        try:
+            return {word: known[word] for word in words}
+        except KeyError:
+            pass
+        if len(known) >= self.REMEMBERED_MAX:
+            known = self._known = {}
+        hashes = {word: known[word] if word in known else self.one(word) for word in words}
+        known.update(hashes)
         return hashes
+
+
+def beginning(first: int, second: int) -> int:
+    """Number of 58 bits for two neighbours from their hashes."""
+    return first >> 35 << 29 | second >> 35
 
 
 def evidence_of(text: str, words: list[str]) -> Evidence | None:
@@ -171,15 +188,15 @@ def number_forms(number: str) -> Iterator[str]:
         yield "0" + number[4:]
 
 
-def windows_of(words: list[str], hashes: dict[str, int]) -> Iterator[tuple[str, str]]:
-    """First word and text of every window that begins at an anchor: a word chosen by its hash, so that both sides choose alike."""
+def windows_of(words: list[str], hashes: dict[str, int]) -> Iterator[list[str]]:
+    """Every window that begins at an anchor: a word chosen by its hash, so that the same windows are chosen in every text."""
     for index in range(len(words) - WINDOW + 1):
         word = words[index]
         if len(word) >= _ANCHOR_CHARS_MIN and hashes[word] >> 5 & 3 == 0:
             window = words[index : index + WINDOW]
             joined = " ".join(window)
             if len(joined) >= _WINDOW_CHARS_MIN and len(set(window)) >= _WINDOW_DISTINCT_MIN:
-                yield word, joined
+                yield window
 
 
 class Collector:
@@ -189,7 +206,7 @@ class Collector:
         """Begin an empty set."""
         self._hasher = hasher
         self._evidence: dict[int, Evidence] = {}
-        self._starts: dict[int, set[int]] = {}
+        self._starts: set[int] = set()
         self._times: Counter[int] = Counter()
         self._texts = 0
 
@@ -199,21 +216,21 @@ class Collector:
             if self._texts >= TEXTS_MAX:
                 return
             self._texts += 1
-            words = _WORD.findall(normal(text))
+            words = words_of(normal(text))
             if len(words) <= WORDS_MAX:
                 self._add_value(normal(text), words)
             else:
                 self._add_passage(normal(text), words)
 
     def packed(self) -> bytes:
-        """The set in its stored form: number of values, values with their evidence, first words with a number of words."""
+        """The set in its stored form: number of values, values with their evidence, first two words with the number of words."""
         common = max(COMMON_MIN, int(self._texts * COMMON_SHARE))
         order = sorted(
             (value for value, evidence in self._evidence.items() if evidence is Evidence.WINDOW or self._times[value] <= common),
             key=lambda value: (self._evidence[value] is not Evidence.STRONG, value),
         )
         values = array("Q", (value | self._evidence[value] for value in order[:HASHES_MAX]))
-        starts = array("Q", sorted(word | length for word, lengths in self._starts.items() for length in lengths))
+        starts = array("Q", sorted(self._starts))
         return array("Q", [len(values)]).tobytes() + values.tobytes() + starts.tobytes()
 
     def _add_value(self, text: str, words: list[str]) -> None:
@@ -231,12 +248,12 @@ class Collector:
 
     def _add_passage(self, text: str, words: list[str]) -> None:
         """One longer text: its windows, and the distinctive values in it."""
-        for first, window in windows_of(words, self._hasher.many(words)):
-            self._begin(first, WINDOW)
-            self._evidence[self._hasher.one(window)] = Evidence.WINDOW
+        for window in windows_of(words, self._hasher.many(words)):
+            self._begin(window)
+            self._evidence[self._hasher.one(" ".join(window))] = Evidence.WINDOW
         for token in {*_TOKEN.findall(text), *numbers_in(text)}:
             stripped = token.strip(".:!?*`")
-            parts = _WORD.findall(stripped)
+            parts = words_of(stripped)
             if 0 < len(parts) <= WORDS_MAX and evidence_of(stripped, parts) is Evidence.STRONG:
                 self._add_value(stripped, parts)
 
@@ -246,15 +263,16 @@ class Collector:
         self._times[value] += 1
         self._evidence[value] = max(evidence, self._evidence.get(value, evidence))
         if len(words) > 1:
-            self._begin(words[0], len(words))
+            self._begin(words)
 
-    def _begin(self, word: str, length: int) -> None:
-        """Remember that something of this many words begins with the word."""
-        self._starts.setdefault(self._hasher.many((word,))[word], set()).add(length)
+    def _begin(self, words: list[str]) -> None:
+        """Remember with which two words something of this many words begins."""
+        hashes = self._hasher.many(words[:2])
+        self._starts.add(beginning(hashes[words[0]], hashes[words[1]]) << 5 | len(words))
 
 
 def unpacked(stored: bytes) -> tuple[array[int], array[int]]:
-    """Values and first words of a stored set."""
+    """Values and beginnings of a stored set."""
     numbers = array("Q")
     numbers.frombytes(stored[: len(stored) // 8 * 8])
     if not numbers:
@@ -279,8 +297,9 @@ class Index:
                 place = number << 5 | value & 31
                 self._places[value & MASK] = (*self._places.get(value & MASK, ()), place)
             for start in starts:
-                lengths.setdefault(start & MASK, set()).add(start & 31)
-        self._lengths = {word: tuple(sorted(several)) for word, several in lengths.items()}
+                lengths.setdefault(start >> 5, set()).add(start & 31)
+        self._lengths = {pair: tuple(sorted(several)) for pair, several in lengths.items()}
+        self._firsts = {pair >> 29 for pair in lengths}
 
     def __len__(self) -> int:
         """How many different hashes there are."""
@@ -291,18 +310,16 @@ class Index:
         if not self._places:
             return {}
         lowered = normal(text)
-        words = _WORD.findall(lowered)
+        words = words_of(lowered)
         hashes = self._hasher.many(set(words))
         places = self._places
         hits = {value for value in hashes.values() if value in places}
-        for number in numbers_in(lowered):
-            hits.update(value for form in (number, *number_forms(number)) if (value := self._hasher.one(form)) in places)
-        for word in hashes:
-            if word.isdigit() and len(word) >= _PHONE_DIGITS:
-                hits.update(value for form in number_forms(word) if (value := self._hasher.one(form)) in places)
-        starting = {word: self._lengths[value] for word, value in hashes.items() if value in self._lengths}
-        if starting:
-            hits.update(self._several(words, starting))
+        numbers = [word for word in hashes if word.isdigit()]
+        if numbers:
+            for number in {*numbers_in(lowered), *(each for each in numbers if len(each) >= _PHONE_DIGITS)}:
+                hits.update(value for form in (number, *number_forms(number)) if (value := self._hasher.one(form)) in places)
+        if self._lengths:
+            hits.update(self._several(words, hashes))
         found: dict[int, tuple[int, int]] = {}
         for hit in hits:
             for place in places[hit]:
@@ -310,12 +327,17 @@ class Index:
                 found[place >> 5] = (count + 1, weight + (place & 31))
         return found
 
-    def _several(self, words: list[str], starting: dict[str, tuple[int, ...]]) -> set[int]:
+    def _several(self, words: list[str], hashes: dict[str, int]) -> set[int]:
         """Hits of several words in a row."""
+        firsts = self._firsts
+        starting = {word for word, value in hashes.items() if value >> 35 in firsts}
+        if not starting:
+            return set()
+        lengths = self._lengths
         hits: set[int] = set()
         tried: set[str] = set()
-        for index, word in enumerate(words):
-            for length in starting.get(word, ()):
+        for index in [place for place, word in enumerate(words[:-1]) if word in starting]:
+            for length in lengths.get(beginning(hashes[words[index]], hashes[words[index + 1]]), ()):
                 joined = " ".join(words[index : index + length])
                 if joined in tried or index + length > len(words):
                     continue
