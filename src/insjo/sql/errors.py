@@ -118,6 +118,12 @@ class UnresolvedColumn(InvalidArgument):
     code = "UNRESOLVED_COLUMN"
 
 
+class FunctionArguments(InvalidArgument):
+    """A function is called with the wrong arguments, or in a place where it cannot stand."""
+
+    code = "WRONG_NUM_ARGS"
+
+
 class ColumnCountMismatch(InvalidArgument):
     """The query gives another number of columns than the target takes."""
 

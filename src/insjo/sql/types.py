@@ -176,13 +176,17 @@ class Warehouse:
 
 @dataclass(frozen=True, slots=True)
 class TemporaryView:
-    """A view that lives as long as its session; it reads with the rights of whoever asks."""
+    """A view that lives as long as its session; it reads with the rights of whoever asks.
+
+    Attributes:
+        columns: Names and types of what the definition gives.
+    """
 
     name: str
     definition: str
     catalog: str
     schema: str
-    column_names: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
     comment: str = ""
 
 

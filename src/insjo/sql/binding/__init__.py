@@ -1,0 +1,1 @@
+"""From names to tables: rights, views, labels, and the text that an engine may see."""

@@ -1,0 +1,392 @@
+"""Binds a tree: every name becomes a source that the caller may read, and nothing else is left for the engine to find.
+
+A view is bound with the rights of its owner; the caller needs only the view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from insjo.access.types import Origin, Privilege, Provenance, join_all
+from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, TableName, TableType
+from insjo.kernel.context import SYSTEM, PrincipalRef
+from insjo.kernel.errors import InsjoError, NotFound, PermissionDenied, did_you_mean
+from insjo.sql.binding import engine_text as text
+from insjo.sql.binding.bound import BoundQuery, Build, Given, Lookup, finished, meaning
+from insjo.sql.binding.exposure import Exposure
+from insjo.sql.binding.files import METADATA, METADATA_TYPE, RESCUED, FileReader, refuse_delta_path
+from insjo.sql.binding.functions import SCOPE_KEY, FunctionScope
+from insjo.sql.binding.names import NameSpace
+from insjo.sql.binding.naming import name_outputs
+from insjo.sql.binding.needs import Need
+from insjo.sql.binding.pruning import conditions, prune
+from insjo.sql.binding.qualifiers import exclude_hidden, give_aliases
+from insjo.sql.binding.references import references
+from insjo.sql.binding.scan import scan
+from insjo.sql.binding.substitution import Substitution
+from insjo.sql.binding.time_travel import travel
+from insjo.sql.binding.virtual import arrow_table, stream_bytes
+from insjo.sql.dialect.compiler import transpile
+from insjo.sql.errors import UnsupportedFeature, ViewRecursive, ViewUnreadable
+from insjo.sql.parsing.constants import ParameterValues
+from insjo.sql.parsing.grammar import parse_tree
+from insjo.sql.parsing.rows import checked_query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from insjo.access.service.facade import Access
+    from insjo.catalog.service.room import CatalogRoom
+    from insjo.catalog.types import Column, ResolvedTable, Table
+    from insjo.kernel.clock import Clock
+    from insjo.kernel.context import RequestContext
+    from insjo.sql.binding.files import FileSource
+    from insjo.sql.binding.functions import Functions
+    from insjo.sql.binding.references import Reference
+    from insjo.sql.binding.virtual import VirtualTables
+    from insjo.sql.ports import Engine
+    from insjo.sql.types import TemporaryView, VirtualTable
+
+VIEWS_DEPTH_MAX = 20
+_FILE_FORMATS = frozenset({"csv", "json", "parquet", "delta", "text", "orc", "avro", "binaryfile", "xml"})
+_TABLE_FUNCTIONS = frozenset({"range", "explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack",
+                              "sequence", "json_tuple", "variant_explode"})  # fmt: skip
+"""Table functions that need nothing but their arguments; the dialect knows them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """Whose rights and names count for a part of a statement; `views` are those that are being opened, outermost first."""
+
+    ctx: RequestContext
+    names: NameSpace
+    views: tuple[str, ...] = ()
+
+
+class Binder:
+    """Binds queries for one installation."""
+
+    def __init__(
+        self, *, access: Access, catalog: CatalogRoom, engine: Engine, virtual: VirtualTables, functions: Functions, clock: Clock
+    ) -> None:
+        """Everything by keyword."""
+        self._access = access
+        self._catalog = catalog
+        self._virtual = virtual
+        self._functions = functions
+        self._clock = clock
+        self.files = FileReader(catalog.files, engine)
+
+    def bind(
+        self,
+        ctx: RequestContext,
+        tree: exp.Expr,
+        names: NameSpace,
+        parameters: ParameterValues | None = None,
+        *,
+        given: Mapping[str, Given] | None = None,
+    ) -> BoundQuery:
+        """A query for the engine from a tree, which stays as it is.
+
+        Raises:
+            NotFound, PermissionDenied: For what the caller may not read; one error lists all problems of the tables.
+            UnsupportedFeature: For what Insjö does not compute as Databricks does.
+        """
+        run = _Run(self, ctx, parameters or ParameterValues(()), given or {})
+        body = run.tree(tree.copy(), Scope(ctx, names))
+        if parameters is not None and len(parameters):
+            run.build.cacheable = False
+        return finished(run.build, body, reads_files=run.reads_files)
+
+    def still_valid(self, ctx: RequestContext, bound: BoundQuery) -> bool:
+        """Whether a bound query would come out the same now; asks for all rights anew.
+
+        Raises:
+            NotFound, PermissionDenied: As `bind`, when a right was lost.
+        """
+        for lookup in bound.lookups:
+            asking = ctx if lookup.principal == ctx.principal else replace(ctx, principal=lookup.principal)
+            found = self._catalog.tables.resolve_many(asking, lookup.names, lookup.privilege)
+            if tuple(meaning(each) for each in found) != lookup.found:
+                return False
+        return True
+
+
+class _Run:
+    """One statement on its way through the binder."""
+
+    def __init__(self, binder: Binder, ctx: RequestContext, parameters: ParameterValues, given: Mapping[str, Given]) -> None:
+        self.binder = binder
+        self.ctx = ctx
+        self.parameters = parameters
+        self.given = given
+        self.build = Build()
+        self.reads_files = False
+        self.function_scopes: dict[FunctionScope, Scope] = {}
+
+    def tree(self, tree: exp.Expr, scope: Scope) -> str:
+        """Text of a tree in the engine's words; its sources go into the build."""
+        name_outputs(tree)
+        substitution = Substitution(self.ctx, self.binder._access, scope.names, self.parameters)  # noqa: SLF001  # One class in two parts.
+        substitution.apply(tree)
+        self.binder._functions.expand(scope.ctx, tree, scope.names, self.build)  # noqa: SLF001  # As above.
+        found = references(tree)
+        exposure = Exposure()
+        give_aliases(tree, found, scope.names)
+        by_scope: dict[Scope, list[tuple[Reference, TableName]]] = {}
+        for reference in found:
+            own = self._scope_of(reference, scope)
+            if not self._without_catalog(reference, own, exposure):
+                by_scope.setdefault(own, []).append((reference, self._table_name(reference, own.names)))
+        for own, by_name in by_scope.items():
+            self._from_catalog(by_name, own, exposure)
+        return transpile(tree, relations=self.build.shapes)
+
+    def _scope_of(self, reference: Reference, scope: Scope) -> Scope:
+        """The scope of a table: that of the function whose body it stands in, else that of the tree."""
+        function = reference.node.meta.get(SCOPE_KEY)
+        if not isinstance(function, FunctionScope):
+            return scope
+        known = self.function_scopes.get(function)
+        if known is None:
+            ctx = replace(scope.ctx, principal=function.owner, on_behalf_of=self.ctx.principal)
+            known = self.function_scopes[function] = Scope(ctx, NameSpace(function.catalog, function.schema), scope.views)
+        return known
+
+    # ------------------------------------------------------------------------------------------- sources without a table
+
+    def _without_catalog(self, reference: Reference, scope: Scope, exposure: Exposure) -> bool:
+        """Put in a source that is no table of the catalog; False when it is one."""
+        if reference.function is not None:
+            return self._table_function(reference, scope, exposure)
+        parts = tuple(part.lower() for part in reference.parts)
+        if len(parts) == 1 and parts[0] in self.given:
+            given = self.given[parts[0]]
+            self._point(reference, self.build.add(given.sql, given.columns))
+            return True
+        temporary = scope.names.temporary_views.get(parts[-1]) if len(parts) == 1 or parts[0] in {"session", "temp"} else None
+        if temporary is not None:
+            self.build.cacheable = False
+            self._temporary_view(reference, temporary, scope, exposure)
+            return True
+        if len(parts) == 2 and parts[0] in _FILE_FORMATS and ("/" in parts[1] or ":" in parts[1]):  # noqa: PLR2004  # Format and path.
+            if parts[0] == "delta":
+                refuse_delta_path(reference.parts[1])
+            self._files(reference, self.binder.files.from_format(scope.ctx, parts[0], reference.parts[1]), exposure)
+            return True
+        return self._information_schema(reference, scope, exposure)
+
+    def _table_function(self, reference: Reference, scope: Scope, exposure: Exposure) -> bool:
+        """A table function: read_files, one that the dialect knows, or nothing."""
+        call = reference.function
+        name = str(call.this).lower() if isinstance(call, exp.Anonymous) else call.key.lower() if call is not None else ""
+        if reference.node.args.get("version") is not None:
+            message = "A table function has no versions to travel to."
+            raise UnsupportedFeature(message, details={"feature": "time travel of a table function"})
+        if name == "read_files" and call is not None and not reference.node.args.get("db"):
+            self._files(reference, self.binder.files.from_call(scope.ctx, call, self.parameters), exposure)
+            return True
+        if name in _TABLE_FUNCTIONS and not reference.node.args.get("db"):
+            return True
+        message = f"The table function `{name}` is not supported."
+        hint = did_you_mean(name, [*_TABLE_FUNCTIONS, "read_files"])
+        raise UnsupportedFeature(message, hint=hint, details={"feature": name})
+
+    def _files(self, reference: Reference, source: FileSource, exposure: Exposure) -> None:
+        """Files of volumes.  Two hidden columns exist for those who name them."""
+        self.reads_files = True
+        self.build.cacheable = False
+        wanted = exposure.wanted(reference)
+        mentioned = exposure.mentions(reference.select).bare | set(exposure.mentions(reference.select).qualified) if reference.select else set()
+        columns = dict(source.columns)
+        casts = dict(source.casts)
+        hidden = {}
+        if RESCUED in mentioned and RESCUED not in columns:
+            columns[RESCUED] = "string"
+            casts[RESCUED] = text.null_of("string")
+        if METADATA in mentioned and METADATA not in columns:
+            hidden[METADATA] = METADATA_TYPE
+            exclude_hidden(reference, METADATA)
+        shown = {name: kind for name, kind in columns.items() if wanted is None or name.lower() in wanted} | hidden
+        source = replace(source, columns=columns, casts=casts)
+        self._point(reference, self.build.add(source.query(shown), shown))
+        self.build.provenances.append(source.provenance)
+        self.build.needs.extend(source.needs)
+        self.build.column_names.update(columns)
+
+    def _information_schema(self, reference: Reference, scope: Scope, exposure: Exposure) -> bool:
+        """A table of an information_schema, which is computed for the caller."""
+        parts = reference.parts
+        is_one = len(parts) >= 2 and parts[-2].lower() == INFORMATION_SCHEMA  # noqa: PLR2004  # Schema and name.
+        if not is_one and not (len(parts) == 1 and scope.names.schema.lower() == INFORMATION_SCHEMA):
+            return False
+        name = scope.names.table(parts)
+        if name.catalog != SYSTEM_CATALOG:
+            self.binder._catalog.catalogs.get(scope.ctx, name.catalog)  # noqa: SLF001  # Not found for those who may not see it.
+        table = self.binder._virtual.information_schema(name.catalog, name.name)  # noqa: SLF001  # As above.
+        if table is None:
+            from insjo.access.errors import TableNotFound
+
+            message = f"The table or view `{name.full_name}` does not exist."
+            raise TableNotFound(message, hint=did_you_mean(name.name, self.binder._virtual.information_names()))  # noqa: SLF001  # As above.
+        self._computed(reference, table, scope, exposure)
+        return True
+
+    def _computed(self, reference: Reference, table: VirtualTable, scope: Scope, exposure: Exposure) -> None:
+        """Rows that a room computes for the caller."""
+        self.build.cacheable = False
+        columns = {column.name: column.type_text for column in table.columns}
+        shown = {name: columns[name] for name in exposure.columns(reference, columns)}
+        stream = f"__insjo_v{len(self.build.tables)}"
+        self.build.tables[stream] = stream_bytes(arrow_table(table, scope.ctx))
+        listed = ", ".join(f"{text.cast(text.name(name), kind)} AS {text.name(name)}" for name, kind in shown.items())
+        listed = listed or f"NULL AS {text.name('__insjo_none')}"
+        self._point(reference, self.build.add(f"SELECT {listed} FROM {text.name(stream)}", shown))
+        self.build.column_names.update(columns)
+
+    # ---------------------------------------------------------------------------------------------- tables of the catalog
+
+    def _table_name(self, reference: Reference, names: NameSpace) -> TableName:
+        """Full name with version or moment."""
+        version = reference.node.args.get("version")
+        if version is None:
+            return names.table(reference.parts)
+        self.build.cacheable = False
+        number, moment = travel(version, self.binder._clock.now())  # noqa: SLF001  # As above.
+        return names.table(reference.parts, version=number, timestamp=moment)
+
+    def _from_catalog(self, wanted: Sequence[tuple[Reference, TableName]], scope: Scope, exposure: Exposure) -> None:
+        """All tables and views of one scope, resolved in one call."""
+        if not wanted:
+            return
+        distinct = tuple(dict.fromkeys(name for _, name in wanted))
+        resolved = self.binder._catalog.tables.resolve_many(scope.ctx, distinct, Privilege.SELECT)  # noqa: SLF001  # As above.
+        self.build.lookups.append(
+            Lookup(scope.ctx.principal, distinct, Privilege.SELECT, tuple(meaning(each) for each in resolved)),
+        )
+        by_name = dict(zip(distinct, resolved, strict=True))
+        for reference, name in wanted:
+            found = by_name[name]
+            own = None if scope.ctx.principal == self.ctx.principal else scope.ctx.principal
+            self.build.needs.append(Need(Privilege.SELECT, found.table.id, own))
+            if not scope.views:
+                self.build.column_names.update(column.name for column in found.table.columns)
+            if found.row_filter is not None or found.masks:
+                message = f"`{found.table.full_name}` has a row filter or a column mask, which is not supported."
+                raise UnsupportedFeature(message, details={"feature": "row filters and column masks"})
+            if found.table.table_type is TableType.VIEW:
+                self._view(reference, found, scope, exposure)
+            elif found.table.table_type is TableType.SYSTEM:
+                self._system_table(reference, found, scope, exposure)
+            else:
+                self._table(reference, found, exposure)
+
+    def _table(self, reference: Reference, found: ResolvedTable, exposure: Exposure) -> None:
+        """A Delta table: its files become a query that gives the readable columns only."""
+        snapshot = found.snapshot
+        if snapshot is None:
+            message = f"`{found.table.full_name}` has no files."
+            raise UnsupportedFeature(message, details={"feature": "table without files"})
+        columns = self._exposed(reference, found.table.columns, exposure)
+        files = prune(snapshot.files, conditions(reference, found.table.columns))
+        sql = scan(found.table.full_name, snapshot, columns, files=files)
+        self._point(reference, self.build.add(sql, {column.name: column.type_text for column in columns}))
+        self.build.provenances.append(table_provenance(found, columns))
+        self.build.read_tables.add(found.table.id)
+
+    def _system_table(self, reference: Reference, found: ResolvedTable, scope: Scope, exposure: Exposure) -> None:
+        """A table of Insjö itself; whoever asks gets the rows that are for them, also through somebody's view."""
+        table = self.binder._virtual.find(found.table.full_name)  # noqa: SLF001  # As above.
+        if table is None:
+            message = f"`{found.table.full_name}` gives no rows in this installation."
+            raise UnsupportedFeature(message, details={"feature": found.table.full_name})
+        self._computed(reference, table, replace(scope, ctx=self.ctx), exposure)
+        columns = self._exposed(reference, found.table.columns, exposure)
+        self.build.provenances.append(table_provenance(found, columns))
+
+    def _exposed(self, reference: Reference, columns: Sequence[Column], exposure: Exposure) -> list[Column]:
+        wanted = exposure.wanted(reference)
+        return [column for column in columns if wanted is None or column.name.lower() in wanted]
+
+    def _view(self, reference: Reference, found: ResolvedTable, scope: Scope, exposure: Exposure) -> None:
+        """A view: its query, bound with its owner's rights, as a source."""
+        table = found.table
+        if table.full_name in scope.views:
+            message = f"The view `{table.full_name}` reads itself."
+            raise ViewRecursive(message)
+        if len(scope.views) >= VIEWS_DEPTH_MAX:
+            message = f"Views are nested more than {VIEWS_DEPTH_MAX} levels deep."
+            raise ViewRecursive(message)
+        owner = self._owner(table)
+        inner_names = replace(scope.names, catalog=table.view_catalog, schema=table.view_schema, temporary_views={}, variables={})
+        inner = Scope(replace(scope.ctx, principal=owner, on_behalf_of=self.ctx.principal), inner_names, (*scope.views, table.full_name))
+        body = self._view_body(table, inner, is_own=owner == self.ctx.principal)
+        columns = self._exposed(reference, table.columns, exposure)
+        self._point_to_query(reference, body, [column.name for column in columns], {column.name: column.type_text for column in columns})
+        self.build.provenances.append(table_provenance(found, columns))
+        self.build.read_tables.add(table.id)
+
+    def _view_body(self, table: Table, inner: Scope, *, is_own: bool) -> str:
+        """The view's query in the engine's words.  What it reads is no business of somebody who may only read the view."""
+        try:
+            return self.tree(checked_query(parse_tree(table.view_definition)), inner)
+        except (NotFound, PermissionDenied, ViewRecursive) as error:
+            if is_own or isinstance(error, ViewRecursive):
+                raise
+            message = f"The view `{table.full_name}` cannot be read: something that it reads is gone, or its owner may no longer read it."
+            raise ViewUnreadable(message, hint="Ask the owner of the view.") from error
+        except InsjoError as error:
+            if is_own:
+                raise
+            message = f"The view `{table.full_name}` cannot be read: its query is no longer valid."
+            raise ViewUnreadable(message, hint="Ask the owner of the view.") from error
+
+    def _owner(self, table: Table) -> PrincipalRef:
+        """The owner of a view, whose rights it reads with."""
+        access = self.binder._access  # noqa: SLF001  # As above.
+        owner_id = access.securables.get(table.id).owner_id
+        if owner_id == SYSTEM.id:
+            return SYSTEM
+        if owner_id == self.ctx.principal.id:
+            return self.ctx.principal
+        return PrincipalRef(owner_id, table.owner)
+
+    def _temporary_view(self, reference: Reference, view: TemporaryView, scope: Scope, exposure: Exposure) -> None:
+        """A temporary view: read with the rights of whoever asks, against the names of where it was made."""
+        key = f"temp:{view.name}"
+        if key in scope.views:
+            message = f"The temporary view `{view.name}` reads itself."
+            raise ViewRecursive(message)
+        names = replace(scope.names, catalog=view.catalog, schema=view.schema)
+        body = self.tree(checked_query(parse_tree(view.definition)), Scope(scope.ctx, names, (*scope.views, key)))
+        columns = {name: kind for name, kind in view.columns}
+        shown = exposure.columns(reference, columns)
+        self._point_to_query(reference, body, shown, {name: columns[name] for name in shown})
+        self.build.column_names.update(columns)
+
+    def _point_to_query(self, reference: Reference, body: str, shown: Sequence[str], columns: Mapping[str, str]) -> None:
+        """Put a whole query in the place of a name."""
+        listed = ", ".join(f"{text.cast(text.name(name), columns[name])} AS {text.name(name)}" for name in shown)
+        listed = listed or f"NULL AS {text.name('__insjo_none')}"
+        sql = f"SELECT {listed} FROM (\n{body}\n) AS {text.name('__insjo_view')}"
+        self._point(reference, self.build.add(sql, columns))
+
+    def _point(self, reference: Reference, name: str) -> None:
+        """Let a place in the tree name a source of the build."""
+        node = reference.node
+        node.set("this", exp.to_identifier(name, quoted=True))
+        for key in ("db", "catalog", "version"):
+            node.set(key, None)
+
+
+def table_provenance(found: ResolvedTable, columns: Sequence[Column]) -> Provenance:
+    """Label and origins of reading these columns; that a row exists already has the label of the table."""
+    table = found.table
+    marked = [column.name for column in columns if found.column_label(column.name) != found.label]
+    label = join_all([found.label, *(found.column_label(name) for name in marked)])
+    origins = [Origin(table.full_name, found.version, None, table.id)]
+    origins += [Origin(table.full_name, found.version, name, table.id) for name in marked]
+    return Provenance(label, tuple(origins))

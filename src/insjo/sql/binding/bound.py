@@ -1,0 +1,114 @@
+"""A query that is ready for the engine, with all that must be known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from insjo.access.types import UNLABELLED, Provenance, provenance_of
+from insjo.sql.binding.engine_text import with_relations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from insjo.access.types import Privilege
+    from insjo.catalog.types import ResolvedTable, TableName
+    from insjo.kernel.context import PrincipalRef
+    from insjo.sql.binding.needs import Need
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Names that were resolved together, so that a cached plan can ask again whether they still mean the same."""
+
+    principal: PrincipalRef
+    names: tuple[TableName, ...]
+    privilege: Privilege
+    found: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A source that a command puts into its query by a name of its own, with all columns readable.
+
+    Attributes:
+        sql: Query of the engine.
+        columns: Name to Databricks type.
+    """
+
+    sql: str
+    columns: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Build:
+    """What is collected while a statement is bound."""
+
+    relations: dict[str, str] = field(default_factory=dict)
+    shapes: dict[str, dict[str, str]] = field(default_factory=dict)
+    tables: dict[str, bytes] = field(default_factory=dict)
+    provenances: list[Provenance] = field(default_factory=list)
+    needs: list[Need] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
+    column_names: set[str] = field(default_factory=set)
+    read_tables: set[str] = field(default_factory=set)
+    cacheable: bool = True
+
+    def add(self, sql: str, columns: Mapping[str, str]) -> str:
+        """Keep a source; gives its name in the tree."""
+        name = f"__insjo_r{len(self.relations)}"
+        self.relations[name] = sql
+        self.shapes[name] = dict(columns)
+        return name
+
+    def provenance(self) -> Provenance:
+        """Of everything that was read; a result made of the statement's own constants counts as typed text."""
+        return provenance_of(self.provenances) if self.provenances else Provenance(UNLABELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundQuery:
+    """A query for the engine.
+
+    Attributes:
+        sql: In the engine's words; reads only what was authorised.
+        tables: Arrow streams that it reads by name.
+        needs: Rights that it rests on.
+        column_names: Columns that the caller may read, for hints.
+        read_tables: Identifiers of the tables that it reads.
+        reads_files: Whether it reads files of volumes, whose errors need other words.
+    """
+
+    sql: str
+    tables: Mapping[str, bytes]
+    provenance: Provenance
+    needs: tuple[Need, ...]
+    lookups: tuple[Lookup, ...]
+    column_names: tuple[str, ...]
+    read_tables: frozenset[str]
+    cacheable: bool
+    reads_files: bool = False
+
+
+def finished(build: Build, body: str, *, reads_files: bool = False) -> BoundQuery:
+    """The query from its body and what was collected."""
+    return BoundQuery(
+        sql=with_relations(body, build.relations),
+        tables=dict(build.tables),
+        provenance=build.provenance(),
+        needs=tuple(dict.fromkeys(build.needs)),
+        lookups=tuple(build.lookups),
+        column_names=tuple(sorted(build.column_names)),
+        read_tables=frozenset(build.read_tables),
+        cacheable=build.cacheable,
+        reads_files=reads_files,
+    )
+
+
+def meaning(resolved: ResolvedTable) -> tuple[object, ...]:
+    """What a cached plan depends on of a resolved table."""
+    table = resolved.table
+    columns = tuple((column.name, column.type_text) for column in table.columns)
+    labels = tuple(sorted((name, label.text()) for name, label in resolved.column_labels.items()))
+    version = resolved.version
+    return (table.id, table.full_name, version, columns, resolved.label.text(), labels, table.view_definition, table.owner, table.updated_at)

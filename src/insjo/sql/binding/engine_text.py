@@ -1,0 +1,72 @@
+"""Small pieces of the engine's SQL, written in one place so that quoting is right everywhere."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from insjo.sql.dialect.types import from_databricks_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def name(text: str) -> str:
+    """A quoted name."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text in quotes."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """A list of texts."""
+    return "[" + ", ".join(literal(each) for each in texts) + "]"
+
+
+def typed(value: object, type_text: str) -> str:
+    """A Python value as a constant of a Databricks type."""
+    kind = from_databricks_type(type_text)
+    if value is None:
+        return f"CAST(NULL AS {kind})"
+    if isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, datetime):
+        text = value.isoformat(sep=" ")
+    elif isinstance(value, date | Decimal | int | float):
+        text = str(value)
+    elif isinstance(value, bytes):
+        return f"CAST({literal(''.join(f'{chr(92)}x{byte:02X}' for byte in value))} AS BLOB)"
+    else:
+        text = str(value)
+    return f"CAST({literal(text)} AS {kind})"
+
+
+def null_of(type_text: str) -> str:
+    """NULL of a Databricks type."""
+    return f"CAST(NULL AS {from_databricks_type(type_text)})"
+
+
+def cast(expression: str, type_text: str) -> str:
+    """An expression in a Databricks type."""
+    return f"CAST({expression} AS {from_databricks_type(type_text)})"
+
+
+def empty_rows(columns: Mapping[str, str]) -> str:
+    """A query with these columns (name to Databricks type) and no rows."""
+    shown = ", ".join(f"{null_of(kind)} AS {name(each)}" for each, kind in columns.items()) or f"NULL AS {name('__insjo_none')}"
+    return f"SELECT {shown} WHERE false"
+
+
+def with_relations(body: str, relations: Mapping[str, str]) -> str:
+    """A query behind the CTEs that it names; they are inlined, never computed on their own."""
+    if not relations:
+        return body
+    ctes = ",\n".join(f"{name(each)} AS NOT MATERIALIZED (\n{text}\n)" for each, text in relations.items())
+    for start in ("WITH RECURSIVE ", "WITH "):
+        if body.startswith(start):
+            return f"{start}{ctes},\n{body[len(start) :]}"
+    return f"WITH {ctes}\n{body}"

@@ -1,0 +1,241 @@
+"""Options of `read_files` and `COPY INTO`: what Databricks calls them, and what the engine's readers call them.
+
+Source: "read_files table-valued function" and "COPY INTO" in the Databricks SQL language reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from insjo.kernel.errors import did_you_mean
+from insjo.sql.binding import engine_text as text
+from insjo.sql.errors import FileOptionInvalid, UnsupportedFeature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMATS = ("csv", "json", "parquet")
+
+_ENCODINGS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "utf-8",
+    "ascii": "utf-8",
+    "iso-8859-1": "latin-1",
+    "latin-1": "latin-1",
+    "latin1": "latin-1",
+    "utf-16": "utf-16",
+    "utf16": "utf-16",
+}
+_COMMON = frozenset({"format", "schema", "schemahints", "schemaevolutionmode", "inferschema", "infercolumntypes", "rescueddatacolumn", "mode",
+                     "pathglobfilter", "filenamepattern", "recursivefilelookup", "ignorecorruptfiles", "ignoremissingfiles", "mergeschema",
+                     "readercasesensitive", "multiline", "encoding", "charset", "dateformat", "timestampformat", "allowoverwrites",
+                     "partitioncolumns", "usestrictglobber", "timezone", "locale", "samplingratio", "maxfilesize"})  # fmt: skip
+_BY_FORMAT = {
+    "csv": frozenset({"header", "sep", "delimiter", "quote", "escape", "comment", "nullvalue", "emptyvalue", "linesep", "skiprows",
+                      "ignoreleadingwhitespace", "ignoretrailingwhitespace", "enforceschema", "maxcolumns", "maxcharspercolumn",
+                      "preferdate", "columnnameofcorruptrecord", "unescapedquotehandling", "chartoescapequoteescaping", "nanvalue",
+                      "positiveinf", "negativeinf"}),
+    "json": frozenset({"primitivesasstring", "prefersdecimal", "allowcomments", "allowunquotedfieldnames", "allowsinglequotes",
+                       "allownumericleadingzeros", "linesep", "dropfieldifallnull", "columnnameofcorruptrecord", "singlevariantcolumn"}),
+    "parquet": frozenset({"datetimerebasemode", "int96rebasemode"}),
+}  # fmt: skip
+_WITHOUT_EFFECT = {
+    "enforceschema": "true",
+    "allowunquotedfieldnames": "false",
+    "dropfieldifallnull": "false",
+    "readercasesensitive": "false",
+    "primitivesasstring": "false",
+    "prefersdecimal": "false",
+}
+"""Options that Insjö only knows at one value; another one would change rows, so it is refused."""
+
+_CHARACTERS_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """Options after checking; keys in lower case."""
+
+    format: str
+    values: Mapping[str, str]
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """An option that is true or false."""
+        value = self.values.get(key)
+        if value is None:
+            return default
+        if value.lower() not in {"true", "false"}:
+            message = f"The option `{key}` is true or false, and not `{value}`."
+            raise FileOptionInvalid(message)
+        return value.lower() == "true"
+
+    def character(self, key: str) -> str | None:
+        """An option that is a character or a few of them; `\\t` stands for a tab."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        value = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\r\\n": "\r\n", "\\0": "\0"}.get(value, value)
+        if len(value) > _CHARACTERS_MAX or "\0" in value:
+            message = f"The option `{key}` is at most {_CHARACTERS_MAX} characters long."
+            raise FileOptionInvalid(message)
+        return value
+
+    @property
+    def mode(self) -> str:
+        """What happens to a malformed row: FAILFAST (the default here), PERMISSIVE or DROPMALFORMED."""
+        mode = self.values.get("mode", "FAILFAST").upper()
+        if mode not in {"FAILFAST", "PERMISSIVE", "DROPMALFORMED"}:
+            message = f"`{mode}` is not a mode."
+            raise FileOptionInvalid(message, hint="Use FAILFAST, PERMISSIVE or DROPMALFORMED.")
+        return mode
+
+    @property
+    def infers(self) -> bool:
+        """Whether the types of columns are found out from the values."""
+        return self.flag("infercolumntypes", default=self.flag("inferschema", default=True))
+
+
+def checked_options(file_format: str, given: Mapping[str, str]) -> FileOptions:
+    """Options that the format knows; raises FileOptionInvalid or UnsupportedFeature."""
+    file_format = file_format.lower()
+    if file_format not in FORMATS:
+        if file_format in {"avro", "orc", "text", "binaryfile", "xml", "delta"}:
+            message = f"Reading files of the format `{file_format}` is not supported."
+            raise UnsupportedFeature(message, hint="Insjö reads CSV, JSON and Parquet.", details={"feature": f"format {file_format}"})
+        message = f"`{file_format}` is not a file format."
+        raise FileOptionInvalid(message, hint=did_you_mean(file_format, FORMATS) or "Use csv, json or parquet.")
+    known = _COMMON | _BY_FORMAT[file_format]
+    values: dict[str, str] = {}
+    for key, value in given.items():
+        folded = key.lower()
+        if folded not in known:
+            message = f"`{key}` is not an option for files of the format {file_format}."
+            raise FileOptionInvalid(message, hint=did_you_mean(folded, known))
+        if folded in _WITHOUT_EFFECT and value.lower() != _WITHOUT_EFFECT[folded]:
+            message = f"The option `{key}` is only supported as {_WITHOUT_EFFECT[folded]}."
+            raise UnsupportedFeature(message, details={"feature": f"option {key}"})
+        if folded in {"partitioncolumns", "singlevariantcolumn", "columnnameofcorruptrecord", "maxfilesize", "timezone", "locale"}:
+            message = f"The option `{key}` is not supported."
+            raise UnsupportedFeature(message, details={"feature": f"option {key}"})
+        values[folded] = value
+    return FileOptions(file_format, values)
+
+
+def csv_reader_options(options: FileOptions) -> list[str]:
+    """How the engine's CSV reader is told, without columns and types."""
+    separator = options.character("sep") or options.character("delimiter") or ","
+    nulls = list(dict.fromkeys(["", options.values.get("nullvalue", "")]))
+    found = [
+        f"delim = {text.literal(separator)}",
+        f"header = {str(options.flag('header', default=False)).lower()}",
+        f"nullstr = {text.literals(nulls)}",
+        "allow_quoted_nulls = false",
+        "hive_partitioning = false",
+        f"quote = {text.literal(_or_default(options.character('quote'), chr(34)))}",
+        f"encoding = {text.literal(encoding(options))}",
+        f"strict_mode = {'true' if options.mode == 'FAILFAST' else 'false'}",
+    ]
+    escape = options.character("escape")
+    if escape is not None and escape != "\\":
+        found.append(f"escape = {text.literal(escape)}")
+    else:
+        found.append(f"escape = {text.literal(_or_default(options.character('quote'), chr(34)))}")
+    if comment := options.character("comment"):
+        found.append(f"comment = {text.literal(comment)}")
+    if skip := options.values.get("skiprows"):
+        if not skip.isdigit():
+            message = f"The option `skipRows` is a number, and not `{skip}`."
+            raise FileOptionInvalid(message)
+        found.append(f"skip = {skip}")
+    if options.mode == "PERMISSIVE":
+        found.append("null_padding = true")
+    if options.mode == "DROPMALFORMED":
+        found.append("ignore_errors = true")
+    return [*found, *_moment_formats(options)]
+
+
+def json_reader_options(options: FileOptions) -> list[str]:
+    """How the engine's JSON reader is told, without columns."""
+    if encoding(options) != "utf-8":
+        message = "JSON files are read as UTF-8 only."
+        raise UnsupportedFeature(message, details={"feature": "encoding of JSON files"})
+    multiline = options.flag("multiline", default=False)
+    found = [f"format = '{'auto' if multiline else 'newline_delimited'}'", "hive_partitioning = false"]
+    if options.mode == "DROPMALFORMED":
+        found.append("ignore_errors = true")
+    return [*found, *_moment_formats(options)]
+
+
+def encoding(options: FileOptions) -> str:
+    """Encoding by the engine's name."""
+    name = options.values.get("encoding") or options.values.get("charset") or "utf-8"
+    known = _ENCODINGS.get(name.lower())
+    if known is None:
+        message = f"Files in the encoding `{name}` cannot be read."
+        raise FileOptionInvalid(message, hint="Use UTF-8, UTF-16 or ISO-8859-1, or convert the file.")
+    return known
+
+
+_PATTERN_PARTS = {
+    "yyyy": "%Y",
+    "MM": "%m",
+    "dd": "%d",
+    "HH": "%H",
+    "mm": "%M",
+    "ss": "%S",
+    "SSSSSS": "%f",
+    "SSS": "%g",
+    "yy": "%y",
+    "MMM": "%b",
+    "hh": "%I",
+    "a": "%p",
+    "XXX": "%z",
+}
+
+
+def _moment_formats(options: FileOptions) -> list[str]:
+    """Formats of dates and timestamps; ISO unless the options say otherwise."""
+    found = []
+    if pattern := options.values.get("dateformat"):
+        found.append(f"dateformat = {text.literal(strptime_pattern(pattern))}")
+    if pattern := options.values.get("timestampformat"):
+        found.append(f"timestampformat = {text.literal(strptime_pattern(pattern))}")
+    return found
+
+
+def strptime_pattern(pattern: str) -> str:
+    """A date pattern of Databricks in the engine's words; raises FileOptionInvalid for letters that it does not know."""
+    parts: list[str] = []
+    at = 0
+    while at < len(pattern):
+        letter = pattern[at]
+        if letter == "'":
+            end = pattern.find("'", at + 1)
+            if end < 0:
+                message = f"The date pattern `{pattern}` has an open quote."
+                raise FileOptionInvalid(message)
+            parts.append(pattern[at + 1 : end].replace("%", "%%") or "'")
+            at = end + 1
+            continue
+        if not letter.isalpha():
+            parts.append("%%" if letter == "%" else letter)
+            at += 1
+            continue
+        end = at
+        while end < len(pattern) and pattern[end] == letter:
+            end += 1
+        word = pattern[at:end]
+        known = _PATTERN_PARTS.get(word)
+        if known is None:
+            message = f"`{word}` in the date pattern `{pattern}` is not supported."
+            raise FileOptionInvalid(message, hint="Use patterns such as `yyyy-MM-dd` or `dd/MM/yyyy HH:mm:ss`.")
+        parts.append(known)
+        at = end
+    return "".join(parts)
+
+
+def _or_default(value: str | None, default: str) -> str:
+    """The value, which may be empty, unless it is missing."""
+    return default if value is None else value

@@ -1,0 +1,1 @@
+"""Reading SQL text: the kinds of statement that Insjö knows, and nothing else."""

@@ -1,0 +1,132 @@
+"""Values known before a statement runs: parameters, and the constant texts that `IDENTIFIER()` takes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+from sqlglot.errors import ParseError
+
+from insjo.kernel.errors import did_you_mean
+from insjo.sql.errors import InvalidIdentifier, ParameterInvalid, UnboundParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from insjo.sql.types import Parameter
+
+RESERVED = "__insjo"
+"""Beginning of the names that this room makes up; nobody else may use such a name."""
+
+POSITIONAL = RESERVED + "_p"
+"""Prefix of the names that stand in for `?`."""
+
+_TYPE_CHARS_MAX = 200
+_PLAIN_TYPE = re.compile(r"[\w\s(),<>:`]+")
+
+
+class ParameterValues:
+    """The parameters of one statement, found by name without regard to case."""
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        """Check names and types; raises ParameterInvalid."""
+        self._by_name: dict[str, Parameter] = {}
+        unnamed = 0
+        for each in parameters:
+            unnamed += each.name is None
+            name = f"{POSITIONAL}{unnamed}" if each.name is None else each.name.lower()
+            if name in self._by_name:
+                message = f"The parameter `{each.name}` is given twice."
+                raise ParameterInvalid(message)
+            self._by_name[name] = each
+
+    def __len__(self) -> int:
+        """Number of parameters."""
+        return len(self._by_name)
+
+    def find(self, name: str) -> Parameter:
+        """The parameter; raises UnboundParameter."""
+        found = self._by_name.get(name.lower())
+        if found is not None:
+            return found
+        if name.startswith(POSITIONAL):
+            message = f"The statement has more `?` than there are parameters without a name ({len(self._by_name)})."
+            raise UnboundParameter(message)
+        message = f"The statement uses the parameter `:{name}`, and no value is given for it."
+        raise UnboundParameter(message, hint=did_you_mean(name, self._by_name))
+
+    def text_of(self, name: str) -> str:
+        """Value of a parameter that has to be a text."""
+        value = self.find(name).value
+        if not isinstance(value, str):
+            message = f"The parameter `:{name}` must be a text here."
+            raise ParameterInvalid(message)
+        return value
+
+    def expression(self, name: str) -> exp.Expr:
+        """Value of a parameter as a typed constant."""
+        return constant_expression(self.find(name))
+
+
+def constant_expression(parameter: Parameter) -> exp.Expr:
+    """A parameter as a constant of its type; raises ParameterInvalid for an unknown type."""
+    value, type_text = parameter.value, parameter.type_text.strip().lower()
+    if not type_text:
+        if value is None:
+            return exp.Null()
+        if isinstance(value, bool):
+            return exp.Boolean(this=value)
+        if isinstance(value, int | float):
+            return _number(value)
+        return exp.Literal.string(value)
+    if type_text == "void":
+        return exp.Null()
+    if type_text == "string" and isinstance(value, str):
+        return exp.Literal.string(value)
+    kind = parse_type(type_text)
+    if value is None:
+        return exp.Cast(this=exp.Null(), to=kind)
+    if type_text in {"int", "integer"} and re.fullmatch(r"-?\d{1,9}", str(value).strip()):
+        return _number(int(value))
+    if isinstance(value, bool):
+        value = str(value).lower()
+    return exp.Cast(this=exp.Literal.string(str(value)), to=kind)
+
+
+def parse_type(type_text: str) -> exp.DataType:
+    """A type by its Databricks name; raises ParameterInvalid."""
+    if len(type_text) <= _TYPE_CHARS_MAX and _PLAIN_TYPE.fullmatch(type_text):
+        try:
+            return exp.DataType.build(type_text, dialect="databricks")
+        except (ParseError, ValueError):
+            pass
+    message = f"`{type_text[:_TYPE_CHARS_MAX]}` is not a type of a parameter."
+    raise ParameterInvalid(message, hint="Use a type such as STRING, INT, DECIMAL(10,2), DATE or TIMESTAMP.")
+
+
+def _number(value: float) -> exp.Expr:
+    literal: exp.Expr = exp.Literal.number(abs(value))
+    return exp.Neg(this=literal) if value < 0 else literal
+
+
+def constant_text(tree: exp.Expr, parameters: ParameterValues, place: str) -> str:
+    """Text of a constant expression: a text, a parameter, or several joined by `||` or `concat`.
+
+    Raises:
+        InvalidIdentifier: It is anything else.
+    """
+    if isinstance(tree, exp.Paren):
+        return constant_text(tree.this, parameters, place)
+    if isinstance(tree, exp.Literal) and tree.is_string:
+        return str(tree.this)
+    if isinstance(tree, exp.RawString):
+        return str(tree.this)
+    if isinstance(tree, exp.Placeholder) and tree.name:
+        return parameters.text_of(tree.name)
+    if isinstance(tree, exp.DPipe):
+        return constant_text(tree.this, parameters, place) + constant_text(tree.expression, parameters, place)
+    if isinstance(tree, exp.Concat):
+        return "".join(constant_text(each, parameters, place) for each in tree.expressions)
+    message = f"`{place}` takes a constant text: a text in quotes, a parameter, or several joined by `||`."
+    raise InvalidIdentifier(message)

@@ -1,0 +1,403 @@
+"""CREATE and DROP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
+from insjo.sql.parsing.nodes import (
+    ColumnDefinition,
+    CreateCatalog,
+    CreateFunction,
+    CreateSchema,
+    CreateTable,
+    CreateView,
+    CreateVolume,
+    Drop,
+    DropVariable,
+    FunctionParameter,
+)
+from insjo.sql.parsing.rows import checked_query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from insjo.sql.parsing.cursor import Cursor
+    from insjo.sql.parsing.nodes import Command, NamePath
+
+_TYPE_STOPS = ("NOT", "NULL", "COMMENT", "DEFAULT", "GENERATED", "PRIMARY", "CONSTRAINT", "REFERENCES", "FOREIGN", "MASK", "AFTER", "FIRST", "COLLATE")
+_FORMATS = ("DELTA",)
+_KINDS = ("CATALOG", "SCHEMA", "DATABASE", "TABLE", "VIEW", "VOLUME", "FUNCTION")
+
+
+def refuse(feature: str, hint: str = "") -> UnsupportedFeature:
+    """Error that names what is missing."""
+    return UnsupportedFeature(f"`{feature}` is not supported.", hint=hint, details={"feature": feature})
+
+
+def create(cursor: Cursor) -> Command:
+    """CREATE [OR REPLACE | OR REFRESH] [TEMPORARY | EXTERNAL | MATERIALIZED] kind ..., and REPLACE TABLE."""
+    if cursor.accept("REPLACE"):
+        cursor.expect("TABLE")
+        return _table(cursor, or_replace=True)
+    cursor.expect("CREATE")
+    or_replace = cursor.accept("OR", "REPLACE")
+    if cursor.accept("OR", "REFRESH"):
+        raise refuse("CREATE OR REFRESH", "Use a table or a view.")
+    temporary = bool(cursor.accept_any("TEMPORARY", "TEMP"))
+    if cursor.accept("GLOBAL"):
+        raise refuse("GLOBAL TEMPORARY VIEW")
+    if cursor.accept("EXTERNAL"):
+        raise refuse(f"CREATE EXTERNAL {cursor.word()}", "Create it without `EXTERNAL` and without a location.")
+    kind = cursor.word()
+    if temporary and kind not in {"VIEW", "FUNCTION"}:
+        raise refuse(f"CREATE TEMPORARY {kind}")
+    if kind in {"SCHEMA", "DATABASE"}:
+        return _schema(cursor)
+    readers = {"CATALOG": _catalog, "VOLUME": _volume}
+    if kind in readers:
+        return readers[kind](cursor)
+    if kind == "TABLE":
+        cursor.index += 1
+        return _table(cursor, or_replace=or_replace)
+    if kind == "VIEW":
+        return _view(cursor, or_replace=or_replace, temporary=temporary)
+    if kind == "FUNCTION":
+        return _function(cursor, or_replace=or_replace, temporary=temporary)
+    if kind in {"MATERIALIZED", "STREAMING", "LIVE", "FOREIGN", "CONNECTION", "SHARE", "RECIPIENT", "POLICY", "EXTERNAL", "STORAGE", "SERVICE",
+                "CREDENTIAL", "LOCATION", "PROCEDURE", "BLOOMFILTER", "INDEX", "GROUP", "SERVER", "FLOW", "WAREHOUSE", "ROLE", "USER"}:  # fmt: skip
+        second = " VIEW" if kind == "MATERIALIZED" else " TABLE" if kind == "STREAMING" else ""
+        raise refuse(f"CREATE {kind}{second}")
+    raise cursor.error("`TABLE`, `VIEW`, `SCHEMA`, `CATALOG`, `VOLUME` or `FUNCTION`")
+
+
+def if_not_exists(cursor: Cursor) -> bool:
+    """IF NOT EXISTS."""
+    return cursor.accept("IF", "NOT", "EXISTS")
+
+
+def if_exists(cursor: Cursor) -> bool:
+    """IF EXISTS."""
+    return cursor.accept("IF", "EXISTS")
+
+
+def properties(cursor: Cursor) -> dict[str, str]:
+    """`('key' = 'value', a.b = 1)`; values are kept as text."""
+    cursor.expect("(")
+    found: dict[str, str] = {}
+    while not cursor.looks_at(")"):
+        key = property_key(cursor)
+        cursor.accept("=")
+        found[key] = property_value(cursor)
+        if not cursor.accept(","):
+            break
+    cursor.expect(")")
+    return found
+
+
+def property_key(cursor: Cursor) -> str:
+    """Key of a property: a text or a dotted name."""
+    if cursor.at_string():
+        return cursor.string()
+    parts = [cursor.name()]
+    while cursor.accept("."):
+        parts.append(cursor.name())
+    return ".".join(parts)
+
+
+def property_value(cursor: Cursor) -> str:
+    """Value of a property: a text, a number or TRUE and FALSE."""
+    if cursor.at_string() or cursor.looks_at(":"):
+        return cursor.string()
+    sign = "-" if cursor.accept("-") else ""
+    token = cursor.peek()
+    if token is None or cursor.word() in {")", ","}:
+        raise cursor.error("a value")
+    cursor.index += 1
+    text = str(token.text)
+    return sign + (text.lower() if text.upper() in {"TRUE", "FALSE"} else text)
+
+
+def _catalog(cursor: Cursor) -> CreateCatalog:
+    """CREATE CATALOG [IF NOT EXISTS] name [COMMENT text] [OPTIONS (...)]."""
+    cursor.expect("CATALOG")
+    skip = if_not_exists(cursor)
+    (name,) = cursor.path(parts_max=1)
+    comment, options = "", {}
+    while not cursor.at_end:
+        if cursor.accept("COMMENT"):
+            comment = cursor.string()
+        elif cursor.accept("OPTIONS"):
+            options = properties(cursor)
+        elif cursor.looks_at("USING") or cursor.looks_at("MANAGED") or cursor.looks_at("DEFAULT"):
+            raise refuse(f"CREATE CATALOG ... {cursor.word()}")
+        else:
+            raise cursor.error("`COMMENT`")
+    return CreateCatalog(name, comment, options, skip)
+
+
+def _schema(cursor: Cursor) -> CreateSchema:
+    """CREATE SCHEMA [IF NOT EXISTS] name [COMMENT text] [WITH DBPROPERTIES (...)]."""
+    cursor.one_of(("SCHEMA", "DATABASE"))
+    skip = if_not_exists(cursor)
+    name = cursor.path(parts_max=2)
+    comment, found = "", {}
+    while not cursor.at_end:
+        if cursor.accept("COMMENT"):
+            comment = cursor.string()
+        elif cursor.accept("WITH", "DBPROPERTIES") or cursor.accept("WITH", "PROPERTIES"):
+            found = properties(cursor)
+        elif cursor.looks_at("MANAGED") or cursor.looks_at("LOCATION") or cursor.looks_at("DEFAULT"):
+            raise refuse(f"CREATE SCHEMA ... {cursor.word()}", "Leave the location out: Insjö chooses it.")
+        else:
+            raise cursor.error("`COMMENT`")
+    return CreateSchema(name, comment, found, skip)
+
+
+def _volume(cursor: Cursor) -> CreateVolume:
+    """CREATE VOLUME [IF NOT EXISTS] name [COMMENT text]."""
+    cursor.expect("VOLUME")
+    skip = if_not_exists(cursor)
+    name = cursor.path()
+    comment = ""
+    while not cursor.at_end:
+        if cursor.accept("COMMENT"):
+            comment = cursor.string()
+        elif cursor.looks_at("LOCATION"):
+            raise refuse("CREATE VOLUME ... LOCATION")
+        else:
+            raise cursor.error("`COMMENT`")
+    return CreateVolume(name, comment, skip)
+
+
+def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
+    """CREATE TABLE after the word TABLE."""
+    skip = if_not_exists(cursor)
+    if skip and or_replace:
+        message = "`OR REPLACE` and `IF NOT EXISTS` exclude each other."
+        raise SyntaxInvalid(message)
+    name = cursor.path()
+    if cursor.accept("LIKE"):
+        return CreateTable(name, like=cursor.path(), or_replace=or_replace, if_not_exists=skip)
+    if cursor.looks_at("SHALLOW") or cursor.looks_at("DEEP") or cursor.looks_at("CLONE"):
+        raise refuse("CREATE TABLE ... CLONE", "Use `CREATE TABLE ... AS SELECT * FROM ...`.")
+    columns = column_list(cursor, "table") if cursor.looks_at("(") and cursor.word(1) not in {"SELECT", "WITH"} else ()
+    comment, found, partitions = "", {}, ()
+    tree = None
+    while not cursor.at_end:
+        if cursor.accept("USING"):
+            _delta_only(cursor)
+        elif cursor.accept("COMMENT"):
+            comment = cursor.string()
+        elif cursor.accept("TBLPROPERTIES") or cursor.accept("OPTIONS"):
+            found = {**found, **properties(cursor)}
+        elif cursor.accept("PARTITIONED", "BY"):
+            partitions, added = _partitioning(cursor)
+            columns = (*columns, *added)
+        elif cursor.accept("CLUSTER", "BY"):
+            _clustering(cursor)
+        elif cursor.accept("AS") or cursor.word() in {"SELECT", "WITH", "("}:
+            tree = checked_query(cursor.rest_tree())
+        elif cursor.accept("DEFAULT", "COLLATION"):
+            _binary_collation(cursor)
+        elif cursor.word() in {"LOCATION", "CLUSTERED", "WITH", "ROW", "STORED"}:
+            raise refuse(f"CREATE TABLE ... {cursor.word()}", "Leave the location out: Insjö chooses it." if cursor.looks_at("LOCATION") else "")
+        else:
+            raise cursor.error("`USING`, `COMMENT`, `PARTITIONED BY`, `TBLPROPERTIES` or `AS`")
+    if columns and tree is not None:
+        message = "`CREATE TABLE ... AS` takes its columns from the query; a list of columns may not stand before it."
+        raise SyntaxInvalid(message)
+    return CreateTable(name, tuple(columns), tree, None, comment, found, partitions, or_replace, skip)
+
+
+def _clustering(cursor: Cursor) -> None:
+    """CLUSTER BY (columns), AUTO or NONE: a hint about the layout, which Insjö's tables do not have; the rows are the same."""
+    if not cursor.accept_any("AUTO", "NONE"):
+        cursor.parenthesised()
+
+
+def _delta_only(cursor: Cursor) -> None:
+    """The one format of tables."""
+    found = cursor.path()
+    if found[-1].upper() not in _FORMATS:
+        raise refuse(f"CREATE TABLE ... USING {found[-1].upper()}", "Use `USING DELTA`, or read files with `read_files`.")
+
+
+def _binary_collation(cursor: Cursor) -> None:
+    """Texts are compared byte by byte."""
+    if cursor.name().upper() != "UTF8_BINARY":
+        raise refuse("COLLATION")
+
+
+def _partitioning(cursor: Cursor) -> tuple[tuple[str, ...], tuple[ColumnDefinition, ...]]:
+    """Names of partition columns; those with a type are columns that stand only here."""
+    cursor.expect("(")
+    names, added = [], []
+    while True:
+        name = cursor.name()
+        if cursor.looks_at("("):
+            raise refuse("PARTITIONED BY (<expression>)")
+        names.append(name)
+        if cursor.word() not in {",", ")"}:
+            added.append(_column_rest(cursor, name))
+        if not cursor.accept(","):
+            break
+    cursor.expect(")")
+    return tuple(names), tuple(added)
+
+
+def column_list(cursor: Cursor, place: str) -> tuple[ColumnDefinition, ...]:
+    """`(a INT NOT NULL COMMENT 'x', b STRING, CONSTRAINT ...)`; for a view names without types."""
+    cursor.expect("(")
+    columns: list[ColumnDefinition] = []
+    while True:
+        if cursor.word() in {"CONSTRAINT", "PRIMARY", "FOREIGN", "CHECK", "UNIQUE"} and cursor.word(1) not in {",", ")"}:
+            raise refuse("CONSTRAINT", "Insjö does not keep keys and checks; leave them out.")
+        name = cursor.name()
+        columns.append(_view_column(cursor, name) if place == "view" else _column_rest(cursor, name))
+        if not cursor.accept(","):
+            break
+    cursor.expect(")")
+    return tuple(columns)
+
+
+def _view_column(cursor: Cursor, name: str) -> ColumnDefinition:
+    return ColumnDefinition(name, comment=cursor.string() if cursor.accept("COMMENT") else "")
+
+
+def _column_rest(cursor: Cursor, name: str) -> ColumnDefinition:
+    """Type, NOT NULL and comment of a column whose name was read."""
+    cursor.accept(":")
+    type_text = cursor.until(*_TYPE_STOPS)
+    nullable, comment = True, ""
+    while cursor.word() not in {",", ")", ""} or cursor.at_name():
+        if cursor.accept("NOT", "NULL"):
+            nullable = False
+        elif cursor.accept("NULL"):
+            nullable = True
+        elif cursor.accept("COMMENT"):
+            comment = cursor.string()
+        elif cursor.accept("COLLATE"):
+            _binary_collation(cursor)
+        elif cursor.word() in {"AFTER", "FIRST"}:
+            break
+        elif cursor.word() in {"DEFAULT", "GENERATED", "PRIMARY", "CONSTRAINT", "REFERENCES", "FOREIGN", "MASK", "CHECK", "UNIQUE"}:
+            word = {"FOREIGN": "FOREIGN KEY", "PRIMARY": "PRIMARY KEY"}.get(cursor.word(), cursor.word())
+            raise refuse(f"{word} of a column", "Leave it out.")
+        else:
+            raise cursor.error("`,` or `)`")
+    return ColumnDefinition(name, type_text, nullable, comment)
+
+
+def placed_column(cursor: Cursor) -> tuple[ColumnDefinition, str | None]:
+    """A column with FIRST or AFTER name."""
+    column = _column_rest(cursor, cursor.name())
+    if cursor.accept("FIRST"):
+        return column, ""
+    if cursor.accept("AFTER"):
+        return column, cursor.name()
+    return column, None
+
+
+def _view(cursor: Cursor, *, or_replace: bool, temporary: bool) -> CreateView:
+    """CREATE VIEW after its flags."""
+    cursor.expect("VIEW")
+    skip = if_not_exists(cursor)
+    name = cursor.path(parts_max=1 if temporary else 3)
+    columns = column_list(cursor, "view") if cursor.looks_at("(") else ()
+    comment, found = "", {}
+    while not cursor.accept("AS"):
+        if cursor.accept("COMMENT"):
+            comment = cursor.string()
+        elif cursor.accept("TBLPROPERTIES"):
+            found = properties(cursor)
+        elif cursor.accept("DEFAULT", "COLLATION"):
+            _binary_collation(cursor)
+        elif cursor.accept("WITH", "SCHEMA"):
+            if not cursor.accept_any("BINDING", "COMPENSATION"):
+                raise refuse(f"CREATE VIEW ... WITH SCHEMA {cursor.word()}")
+        elif cursor.looks_at("USING") or cursor.looks_at("WITH"):
+            raise refuse(f"CREATE VIEW ... {cursor.word()} {cursor.word(1)}".rstrip())
+        else:
+            raise cursor.error("`AS` and a query")
+    start = cursor.peek()
+    tree = checked_query(cursor.rest_tree())
+    definition = cursor.text[start.start : cursor.tokens[-1].end + 1] if start else ""
+    if skip and or_replace:
+        message = "`OR REPLACE` and `IF NOT EXISTS` exclude each other."
+        raise SyntaxInvalid(message)
+    return CreateView(name, definition, tree, columns, comment, found, or_replace, skip, temporary)
+
+
+def _function(cursor: Cursor, *, or_replace: bool, temporary: bool) -> CreateFunction:
+    """CREATE FUNCTION name(parameters) [RETURNS type | RETURNS TABLE (...)] ... RETURN body."""
+    cursor.expect("FUNCTION")
+    skip = if_not_exists(cursor)
+    name = cursor.path()
+    parameters = _parameters(cursor)
+    returns, returns_columns, comment = None, None, ""
+    while not cursor.accept("RETURN"):
+        if cursor.accept("RETURNS", "TABLE"):
+            returns_columns = column_list(cursor, "table") if cursor.looks_at("(") else ()
+        elif cursor.accept("RETURNS"):
+            returns = cursor.until("RETURN", "LANGUAGE", "COMMENT", "DETERMINISTIC", "NOT", "CONTAINS", "READS", "SQL", "AS")
+        elif cursor.accept("COMMENT"):
+            comment = cursor.string()
+        elif cursor.accept("LANGUAGE", "SQL") or cursor.accept("DETERMINISTIC") or cursor.accept("NOT", "DETERMINISTIC"):
+            continue
+        elif cursor.accept("CONTAINS", "SQL") or cursor.accept("READS", "SQL", "DATA") or cursor.accept("SQL", "SECURITY", "DEFINER"):
+            continue
+        elif cursor.looks_at("LANGUAGE"):
+            raise refuse(f"CREATE FUNCTION ... LANGUAGE {cursor.word(1)}", "Write the function in SQL.")
+        else:
+            raise cursor.error("`RETURNS` or `RETURN`")
+    start = cursor.peek()
+    if start is None:
+        raise cursor.error("an expression or a query")
+    body = cursor.rest()
+    return CreateFunction(name, parameters, returns, returns_columns, body, comment, or_replace, skip, temporary)
+
+
+def _parameters(cursor: Cursor) -> tuple[FunctionParameter, ...]:
+    """`(a INT DEFAULT 1 COMMENT 'x', ...)`."""
+    cursor.expect("(")
+    found: list[FunctionParameter] = []
+    while not cursor.accept(")"):
+        name = cursor.name()
+        type_text = cursor.until("DEFAULT", "COMMENT")
+        default = cursor.until("COMMENT") if cursor.accept("DEFAULT") else ""
+        comment = cursor.string() if cursor.accept("COMMENT") else ""
+        found.append(FunctionParameter(name, type_text, default, comment))
+        if not cursor.looks_at(")"):
+            cursor.expect(",")
+    return tuple(found)
+
+
+def drop(cursor: Cursor) -> Command:
+    """DROP kind [IF EXISTS] name [CASCADE | RESTRICT]."""
+    cursor.expect("DROP")
+    if cursor.accept("TEMPORARY") or cursor.accept("TEMP"):
+        if cursor.accept("VARIABLE"):
+            exists = if_exists(cursor)
+            return DropVariable(cursor.path()[-1], exists)
+        if not cursor.looks_at("VIEW") and not cursor.looks_at("FUNCTION"):
+            raise refuse(f"DROP TEMPORARY {cursor.word()}")
+    if cursor.word() not in _KINDS:
+        feature = cursor.word()
+        if feature in {"MATERIALIZED", "POLICY", "SHARE", "RECIPIENT", "CONNECTION", "EXTERNAL", "STORAGE", "CREDENTIAL", "GROUP", "PROCEDURE", "PROVIDER"}:
+            raise refuse(f"DROP {feature}")
+        raise cursor.error("`TABLE`, `VIEW`, `SCHEMA`, `CATALOG`, `VOLUME` or `FUNCTION`")
+    kind = cursor.one_of(_KINDS)
+    kind = "SCHEMA" if kind == "DATABASE" else kind
+    exists = if_exists(cursor)
+    name: NamePath = cursor.path(parts_max={"CATALOG": 1, "SCHEMA": 2}.get(kind, 3))
+    cascade = cursor.accept("CASCADE")
+    if not cascade:
+        cursor.accept("RESTRICT")
+    cursor.accept("PURGE")
+    return Drop(kind, name, exists, cascade)
+
+
+def text_map(values: Mapping[str, object]) -> dict[str, str]:
+    """Values as texts."""
+    return {key: str(value) for key, value in values.items()}
