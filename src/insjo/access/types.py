@@ -71,7 +71,6 @@ _KIND_ALIASES: Final[Mapping[str, str]] = {
     "VIEW": "TABLE",
     "DATABASE": "SCHEMA",
     "REGISTERED_MODEL": "MODEL",
-    "VECTOR_INDEX": "INDEX",
     "VECTOR_SEARCH_INDEX": "INDEX",
     "SERVING_ENDPOINT": "ENDPOINT",
     "SQL_WAREHOUSE": "WAREHOUSE",
@@ -129,49 +128,29 @@ class Privilege(StrEnum):
 
 _PRIVILEGE_ALIASES: Final[Mapping[str, str]] = {"CREATE_VIEW": "CREATE_TABLE", "ALL": "ALL_PRIVILEGES", "USE_DATABASE": "USE_SCHEMA"}
 
+
+def _create(*kinds: SecurableKind) -> frozenset[Privilege]:
+    """The privileges to create objects of these kinds."""
+    return frozenset(Privilege(f"CREATE_{kind.value}") for kind in kinds)
+
+
+_K = SecurableKind
+_UNDER_SCHEMA: Final = (_K.TABLE, _K.VOLUME, _K.FUNCTION, _K.MODEL, _K.INDEX, _K.AGENT)
+_UNDER_METASTORE: Final = (_K.CATALOG, _K.WAREHOUSE, _K.ENDPOINT, _K.SECRET_SCOPE, _K.JOB, _K.DASHBOARD)
 _EVERY_OBJECT: Final = frozenset({Privilege.MANAGE, Privilege.BROWSE, Privilege.ALL_PRIVILEGES, Privilege.APPLY_TAG})
 _TABLE: Final = _EVERY_OBJECT | {Privilege.SELECT, Privilege.MODIFY}
 _VOLUME: Final = _EVERY_OBJECT | {Privilege.READ_VOLUME, Privilege.WRITE_VOLUME}
 _RUN: Final = _EVERY_OBJECT | {Privilege.EXECUTE}
-_INDEX: Final = _EVERY_OBJECT | {Privilege.SELECT}
-_IN_SCHEMA: Final = frozenset(
-    {
-        Privilege.CREATE_TABLE,
-        Privilege.CREATE_VOLUME,
-        Privilege.CREATE_FUNCTION,
-        Privilege.CREATE_MODEL,
-        Privilege.CREATE_INDEX,
-        Privilege.CREATE_AGENT,
-    },
-)
-_SCHEMA: Final = _TABLE | _VOLUME | _RUN | _INDEX | _IN_SCHEMA | {Privilege.USE_SCHEMA}
-_CATALOG: Final = _SCHEMA | {Privilege.USE_CATALOG, Privilege.CREATE_SCHEMA}
-_IN_METASTORE: Final = frozenset(
-    {
-        Privilege.CREATE_CATALOG,
-        Privilege.CREATE_WAREHOUSE,
-        Privilege.CREATE_ENDPOINT,
-        Privilege.CREATE_SECRET_SCOPE,
-        Privilege.CREATE_JOB,
-        Privilege.CREATE_DASHBOARD,
-    },
-)
+_SCHEMA: Final = _TABLE | _VOLUME | _RUN | _create(*_UNDER_SCHEMA) | {Privilege.USE_SCHEMA}
 
 GRANTABLE: Final[Mapping[SecurableKind, frozenset[Privilege]]] = {
-    SecurableKind.METASTORE: _IN_METASTORE | {Privilege.MANAGE},
-    SecurableKind.CATALOG: _CATALOG,
-    SecurableKind.SCHEMA: _SCHEMA,
-    SecurableKind.TABLE: _TABLE,
-    SecurableKind.VOLUME: _VOLUME,
-    SecurableKind.FUNCTION: _RUN,
-    SecurableKind.MODEL: _RUN,
-    SecurableKind.INDEX: _INDEX,
-    SecurableKind.AGENT: _RUN,
-    SecurableKind.WAREHOUSE: _RUN,
-    SecurableKind.ENDPOINT: _RUN,
-    SecurableKind.SECRET_SCOPE: _RUN,
-    SecurableKind.JOB: _RUN,
-    SecurableKind.DASHBOARD: _RUN,
+    **dict.fromkeys((*_UNDER_SCHEMA, *_UNDER_METASTORE), _RUN),
+    _K.METASTORE: _create(*_UNDER_METASTORE) | {Privilege.MANAGE},
+    _K.CATALOG: _SCHEMA | _create(_K.SCHEMA) | {Privilege.USE_CATALOG},
+    _K.SCHEMA: _SCHEMA,
+    _K.TABLE: _TABLE,
+    _K.VOLUME: _VOLUME,
+    _K.INDEX: _EVERY_OBJECT | {Privilege.SELECT},
 }
 """Which privileges can be granted on which kind.  Holding any of them, directly or inherited, makes the object visible."""
 
@@ -181,28 +160,11 @@ CREATE_PRIVILEGE: Final[Mapping[SecurableKind, Privilege]] = {
 """The privilege on the parent that creating an object of the kind needs."""
 
 PARENT_KIND: Final[Mapping[SecurableKind, SecurableKind]] = {
-    kind: (
-        SecurableKind.CATALOG
-        if kind is SecurableKind.SCHEMA
-        else SecurableKind.SCHEMA
-        if CREATE_PRIVILEGE[kind] in _IN_SCHEMA
-        else SecurableKind.METASTORE
-    )
-    for kind in CREATE_PRIVILEGE
+    **dict.fromkeys(_UNDER_METASTORE, _K.METASTORE),
+    **dict.fromkeys(_UNDER_SCHEMA, _K.SCHEMA),
+    _K.SCHEMA: _K.CATALOG,
 }
 """Under which kind an object of the kind stands."""
-
-GATES: Final[Mapping[SecurableKind, Privilege]] = {
-    SecurableKind.CATALOG: Privilege.USE_CATALOG,
-    SecurableKind.SCHEMA: Privilege.USE_SCHEMA,
-}
-"""What must be held on each catalog and schema on the way to an object before its contents can be used."""
-
-UNGATED: Final = frozenset({Privilege.MANAGE, Privilege.BROWSE, Privilege.APPLY_TAG, Privilege.USE_CATALOG})
-"""Privileges that hold without the gates: they reach no contents."""
-
-WITHIN_ALL: Final = frozenset(Privilege) - {Privilege.MANAGE, Privilege.ALL_PRIVILEGES}
-"""What ALL PRIVILEGES contains: everything but MANAGE, as in Unity Catalog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,8 +476,7 @@ class Clearance:
     Attributes:
         destination: `served_model:<endpoint>/<served>`, `tool:<name>` ...
         zone: Where it processes what it receives.
-        keeps: Whether it keeps what it receives.
-        trains: Whether it trains models on what it receives.
+        keeps, trains: What it does with what it receives.
     """
 
     destination: str
@@ -542,9 +503,6 @@ class FingerprintMatch:
     securable_id: str
     count: int
     column: str = ""
-
-
-Outcome = Literal["allowed", "denied", "changed", "rerouted", "minimised", "redacted", "blocked", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -630,11 +588,6 @@ class Cleared(Generic[T]):
     def __setattr__(self, name: str, value: object) -> NoReturn:
         """What was judged cannot be exchanged afterwards."""
         message = f"Cleared.{name} cannot be changed"
-        raise AttributeError(message)
-
-    def __delattr__(self, name: str) -> NoReturn:
-        """As for setting."""
-        message = f"Cleared.{name} cannot be removed"
         raise AttributeError(message)
 
     def __reduce__(self) -> NoReturn:

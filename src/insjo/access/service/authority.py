@@ -9,7 +9,8 @@ from insjo.access.errors import NOT_FOUND_BY_KIND, AccessDenied, SecurableNotFou
 from insjo.access.store import authority as store
 from insjo.access.store import principals as principal_store
 from insjo.access.store import securables as securable_store
-from insjo.access.types import GATES, GRANTABLE, UNGATED, WITHIN_ALL, Decision, Privilege, SecurableKind
+from insjo.access.store.authority import GATES, UNGATED, holding
+from insjo.access.types import GRANTABLE, Decision, Privilege, SecurableKind
 from insjo.kernel.context import SYSTEM
 from insjo.kernel.errors import did_you_mean
 
@@ -213,7 +214,7 @@ def judge(name: str, privilege: Privilege, securable_id: str, facts: Sequence[Fa
             return _granted(privilege, securable_id, name, held)
         return _denied(privilege, securable_id, name, [(privilege, target)], visible=False)
     missing: list[tuple[Privilege, Fact]] = []
-    held = _first(facts, _holding(privilege)) if privilege in GRANTABLE[kind] else None
+    held = _first(facts, holding(privilege)) if privilege in GRANTABLE[kind] else None
     if held is None:
         missing.append((privilege, target))
     if privilege not in UNGATED:
@@ -221,16 +222,11 @@ def judge(name: str, privilege: Privilege, securable_id: str, facts: Sequence[Fa
             node = next((fact for fact in facts if fact.kind == gate_kind), None)
             if node and gate is not privilege:
                 above = [fact for fact in facts if fact.distance >= node.distance]
-                if _first(above, _holding(gate)) is None:
+                if _first(above, holding(gate)) is None:
                     missing.append((gate, node))
     if missing:
         return _denied(privilege, securable_id, name, missing, visible=seen)
     return _granted(privilege, securable_id, name, held)
-
-
-def _holding(privilege: Privilege) -> frozenset[Privilege]:
-    """The grants that give the privilege."""
-    return frozenset({privilege, Privilege.ALL_PRIVILEGES}) if privilege in WITHIN_ALL else frozenset({privilege})
 
 
 def _first(facts: Sequence[Fact], privileges: frozenset[Privilege]) -> _Held | None:

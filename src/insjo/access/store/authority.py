@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from insjo.access.store.principals import effective_ids
 from insjo.access.store.tables import ancestors, grants, principals, securables
-from insjo.access.types import ADMINS_ID, GATES, GRANTABLE, UNGATED, WITHIN_ALL, Privilege, SecurableKind
+from insjo.access.types import ADMINS_ID, GRANTABLE, Privilege, SecurableKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+GATES: Final[Mapping[SecurableKind, Privilege]] = {
+    SecurableKind.CATALOG: Privilege.USE_CATALOG,
+    SecurableKind.SCHEMA: Privilege.USE_SCHEMA,
+}
+"""What must be held on each catalog and schema on the way to an object before its contents can be used."""
+
+UNGATED: Final = frozenset({Privilege.MANAGE, Privilege.BROWSE, Privilege.APPLY_TAG, Privilege.USE_CATALOG})
+"""Privileges that hold without the gates: they reach no contents."""
+
+_WITHIN_ALL: Final = frozenset(Privilege) - {Privilege.MANAGE, Privilege.ALL_PRIVILEGES}
+"""What ALL PRIVILEGES contains: everything but MANAGE, as in Unity Catalog."""
 
 
 class Fact(NamedTuple):
@@ -95,14 +108,14 @@ def visible_ids(principal_id: str | None, kind: SecurableKind, privilege: Privil
         return objects.where(sa.or_(admin, owned, _on_the_way(_granted(own, GRANTABLE[kind]))))
     if privilege not in GRANTABLE[kind]:
         return objects.where(sa.or_(admin, owned))
-    held = _on_the_way(_granted(own, _holding(privilege)))
+    held = _on_the_way(_granted(own, holding(privilege)))
     gates = [] if privilege in UNGATED else [_gate(own, gate, gate_kind) for gate_kind, gate in GATES.items()]
     return objects.where(sa.or_(admin, owned, sa.and_(held, *gates)))
 
 
-def _holding(privilege: Privilege) -> frozenset[Privilege]:
+def holding(privilege: Privilege) -> frozenset[Privilege]:
     """The grants that give the privilege."""
-    return frozenset({privilege, Privilege.ALL_PRIVILEGES}) if privilege in WITHIN_ALL else frozenset({privilege})
+    return frozenset({privilege, Privilege.ALL_PRIVILEGES}) if privilege in _WITHIN_ALL else frozenset({privilege})
 
 
 def _granted(own: sa.Select[tuple[str]], privileges: Iterable[Privilege]) -> sa.Select[tuple[str]]:
@@ -124,7 +137,7 @@ def _gate(own: sa.Select[tuple[str]], gate: Privilege, gate_kind: SecurableKind)
     way, node, above = ancestors.alias(), securables.alias(), ancestors.alias()
     opened = sa.exists(
         sa.select(sa.literal(1))
-        .where(above.c.securable_id == node.c.id, above.c.ancestor_id.in_(_granted(own, _holding(gate))))
+        .where(above.c.securable_id == node.c.id, above.c.ancestor_id.in_(_granted(own, holding(gate))))
         .correlate(node),
     )
     closed = sa.exists(
