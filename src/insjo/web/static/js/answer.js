@@ -1,5 +1,5 @@
 // One answer of the chat while it comes: steps, live text, sources, and at the end what the server rendered.
-import { el, icon, iconButton, labelBadge, safeAddress, t, tn } from "./core.js";
+import { el, icon, iconButton, labelBadge, safeAddress, t, tn, worded } from "./core.js";
 import { toast } from "./toasts.js";
 
 /** @typedef {{number: number, title: string, place?: string, href?: string}} Source */
@@ -57,7 +57,7 @@ export class Answer {
 
   notice({ text, kind }) {
     const name = kind === "error" || kind === "blocked" ? "shield-alert" : "shield-check";
-    this.steps.before(el("p", { class: "bubble__notice" }, icon(name), el("span", { text })));
+    this.steps.before(el("p", { class: "bubble__notice" }, icon(name), el("span", {}, ...worded(text))));
   }
 
   /** @param {{html: string, label?: any, model?: string, sources?: Source[]}} data */
@@ -87,8 +87,8 @@ export class Answer {
 
   /** @param {{message: string, hint?: string}} error @param {() => void} [retry] */
   failed({ message, hint }, retry) {
-    const alert = el("div", { class: "alert alert--danger", role: "alert" }, icon("octagon-alert"), el("p", { class: "alert__title", text: t("chat_error") }), el("p", { class: "alert__body", text: message }));
-    if (hint) alert.append(el("p", { class: "alert__hint", text: hint }));
+    const alert = el("div", { class: "alert alert--danger", role: "alert" }, icon("octagon-alert"), el("p", { class: "alert__title", text: t("chat_error") }), el("p", { class: "alert__body" }, ...worded(message)));
+    if (hint) alert.append(el("p", { class: "alert__hint" }, ...worded(hint)));
     this.retryAt = alert;
     this.main.append(alert);
     if (retry) this.offerRetry(retry);

@@ -1,6 +1,6 @@
 // The assistant beside every page. It shows links and offers changes; a change is made only after the dialog that names it.
 import { getContext } from "./context.js";
-import { el, icon, requestJson, safeAddress, t, withMod } from "./core.js";
+import { el, icon, requestJson, safeAddress, t, withMod, worded } from "./core.js";
 import { confirmDialog } from "./dialogs.js";
 import { toast } from "./toasts.js";
 
@@ -92,8 +92,8 @@ class InsjoAssistant extends HTMLElement {
   /** @param {Error & {hint?: string}} error @param {string} question */
   failure(error, question) {
     const again = el("button", { class: "button button--secondary button--small", type: "button", text: t("retry"), on: { click: () => this.ask(question) } });
-    const hint = error.hint ? el("p", { class: "alert__hint", text: error.hint }) : null;
-    return el("div", { class: "alert alert--danger", role: "alert" }, icon("octagon-alert"), el("p", { class: "alert__body", text: error.message }), hint, el("p", { class: "alert__hint" }, again));
+    const hint = error.hint ? el("p", { class: "alert__hint" }, ...worded(error.hint)) : null;
+    return el("div", { class: "alert alert--danger", role: "alert" }, icon("octagon-alert"), el("p", { class: "alert__body" }, ...worded(error.message)), hint, el("p", { class: "alert__hint" }, again));
   }
 
   /** @param {Action[]} actions */

@@ -2,7 +2,9 @@
 import { el, formatNumber, lang, t } from "./core.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const SIZE = { width: 720, height: 240, left: 56, right: 8, top: 12, bottom: 26 };
+const SIZE = { width: 640, height: 230, left: 52, right: 8, top: 12, bottom: 26 };
+const WIDTH_MIN = 280;
+const WIDTH_STEP = 20;
 const SERIES_MAX = 6;
 const POINTS_MAX = 400;
 const LABEL_PX = 7;
@@ -29,9 +31,28 @@ function niceStep(span) {
 }
 
 export class InsjoChart extends HTMLElement {
+  width = SIZE.width;
+  /** @type {Figures | null} */
+  figures = null;
+
   connectedCallback() {
     const given = this.querySelector("script[type='application/json']")?.textContent;
     if (given) this.setFigures(JSON.parse(given));
+    this.observer = new ResizeObserver(() => this.fit());
+    this.observer.observe(this);
+  }
+
+  disconnectedCallback() {
+    this.observer?.disconnect();
+  }
+
+  /** Draws anew when the place has become wider or narrower, so that letters keep their size. */
+  fit() {
+    const width = Math.max(WIDTH_MIN, Math.round(this.clientWidth / WIDTH_STEP) * WIDTH_STEP);
+    if (!this.clientWidth || width === this.width || !this.figures) return;
+    this.width = width;
+    const before = this.querySelector(".chart");
+    if (before) before.replaceWith(this.draw(this.figures));
   }
 
   /** Draws figures. @param {Figures} figures */
@@ -43,12 +64,14 @@ export class InsjoChart extends HTMLElement {
       return;
     }
     const shown = { ...figures, labels, series };
+    this.figures = shown;
     this.replaceChildren(this.draw(shown), ...(series.length > 1 ? [this.legend(series)] : []), this.table(shown));
   }
 
   /** @param {Figures} figures */
   draw(figures) {
-    const { width, height, left, right, top, bottom } = SIZE;
+    const { height, left, right, top, bottom } = SIZE;
+    const { width } = this;
     const { low, high, step } = this.range(figures);
     const y = (value) => top + ((high - value) / (high - low)) * (height - top - bottom);
     const band = (width - left - right) / figures.labels.length;

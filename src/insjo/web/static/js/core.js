@@ -88,6 +88,11 @@ export function icon(name, extra = "") {
   return svg;
 }
 
+/** Text with identifiers in backticks, as nodes. @param {string} text @returns {(string | HTMLElement)[]} */
+export function worded(text) {
+  return text.split(/`([^`]+)`/).map((piece, index) => (index % 2 ? el("code", { text: piece }) : piece));
+}
+
 /** A small button that shows only an icon. @param {string} name @param {string} label @param {(event: Event) => void} act */
 export function iconButton(name, label, act) {
   const attributes = { class: "button button--ghost button--icon button--small", type: "button", "aria-label": label, title: label, on: { click: act } };

@@ -195,7 +195,6 @@ export class InsjoGrid extends HTMLElement {
       if (!this.shown.has(position)) fresh.append(this.row(position));
     }
     this.body.append(fresh);
-    this.mark();
     const nearEnd = last > this.rows.length - NEAR_END_ROWS;
     if (nearEnd && top > 0 && !this.complete && this.failedAt !== this.rows.length) this.more();
   }
@@ -208,6 +207,7 @@ export class InsjoGrid extends HTMLElement {
     const values = this.rowAt(position);
     for (let column = 0; column < this.columns.length; column += 1) made.append(this.cell(values[column], position, column));
     this.shown.set(position, made);
+    this.markRow(position, made, this.selection());
     return made;
   }
 
@@ -260,24 +260,28 @@ export class InsjoGrid extends HTMLElement {
   }
 
   mark() {
-    const { top, bottom, left, right } = this.selection();
-    const several = top !== bottom || left !== right;
-    const focused = document.activeElement === this.scroller;
-    for (const [position, row] of this.shown) {
-      const within = several && position >= top && position <= bottom;
-      for (const cell of /** @type {Iterable<HTMLElement>} */ (row.querySelectorAll(".grid__cell"))) {
-        const column = Number(cell.dataset.column);
-        const chosen = within && column >= left && column <= right;
-        const current = focused && position === this.active.row && column === this.active.column;
-        if (chosen !== cell.classList.contains("grid__cell--selected")) cell.classList.toggle("grid__cell--selected", chosen);
-        if (current !== cell.classList.contains("grid__cell--active")) cell.classList.toggle("grid__cell--active", current);
-        if (several || current) cell.setAttribute("aria-selected", String(chosen || current));
-        else cell.removeAttribute("aria-selected");
-      }
-    }
+    const area = this.selection();
+    for (const [position, row] of this.shown) this.markRow(position, row, area);
     if (this.rows.length) this.scroller.setAttribute("aria-activedescendant", `${this.uid}-${this.active.row}-${this.active.column}`);
-    const cells = (bottom - top + 1) * (right - left + 1);
-    if (this.picked) this.picked.textContent = several ? t("grid_selection", { count: formatNumber(cells) }) : "";
+    const cells = (area.bottom - area.top + 1) * (area.right - area.left + 1);
+    if (this.picked) this.picked.textContent = cells > 1 ? t("grid_selection", { count: formatNumber(cells) }) : "";
+  }
+
+  /** @param {number} position @param {HTMLElement} row @param {{top: number, bottom: number, left: number, right: number}} area */
+  markRow(position, row, { top, bottom, left, right }) {
+    const within = (top !== bottom || left !== right) && position >= top && position <= bottom;
+    const current = position === this.active.row && document.activeElement === this.scroller;
+    if (!within && !current && !row.hasAttribute("data-marked")) return;
+    row.toggleAttribute("data-marked", within || current);
+    for (let column = 0; column < this.columns.length; column += 1) {
+      const cell = row.children[column + 1];
+      const chosen = within && column >= left && column <= right;
+      const active = current && column === this.active.column;
+      cell.classList.toggle("grid__cell--selected", chosen);
+      cell.classList.toggle("grid__cell--active", active);
+      if (chosen || active) cell.setAttribute("aria-selected", "true");
+      else cell.removeAttribute("aria-selected");
+    }
   }
 
   /** @param {number} row @param {number} column @param {boolean} extend */
@@ -286,6 +290,7 @@ export class InsjoGrid extends HTMLElement {
     if (!extend) this.anchor = { ...this.active };
     this.reveal();
     this.paint();
+    this.mark();
   }
 
   reveal() {

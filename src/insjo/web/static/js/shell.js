@@ -20,6 +20,7 @@ function setTheme(theme) {
 function setNavigation(open) {
   if (open) document.body.dataset.nav = "open";
   else delete document.body.dataset.nav;
+  document.querySelector(".shell__body")?.toggleAttribute("inert", open);
   const toggle = document.querySelector("[data-nav-toggle]");
   toggle?.setAttribute("aria-expanded", String(open));
   if (open) /** @type {HTMLElement} */ (document.querySelector(".sidenav a"))?.focus();

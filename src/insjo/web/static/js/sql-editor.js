@@ -3,7 +3,7 @@ import * as cm from "../vendor/codemirror.js";
 import { nonce, requestJson, t } from "./core.js";
 import { statementAt } from "./sql-text.js";
 
-const FUNCTIONS_MAX = 2000;
+const SUGGESTIONS_MAX = 2000;
 const PHRASES = ["Find", "Replace", "next", "previous", "all", "match case", "regexp", "by word", "replace", "replace all", "close", "current match", "on line", "replaced $ matches", "Completions"];
 
 // The words that Databricks SQL adds to the standard ones, as far as an editor colours them.
@@ -28,7 +28,8 @@ const HIGHLIGHT = cm.HighlightStyle.define([
 ]);
 
 const THEME = cm.EditorView.theme({
-  "&": { backgroundColor: "transparent" },
+  "&": { backgroundColor: "var(--surface)", color: "var(--ink)", border: "1px solid var(--line)", borderRadius: "var(--radius-m)", fontSize: ".8438rem" },
+  "&.cm-focused": { outline: "none", borderColor: "var(--focus)", boxShadow: "0 0 0 3px color-mix(in srgb, var(--focus) 20%, transparent)" },
   ".cm-scroller": { fontFamily: "var(--font-mono)", lineHeight: "1.6", minHeight: "var(--editor-min, 9rem)", maxHeight: "var(--editor-max, 46vh)", overflow: "auto", scrollbarWidth: "thin" },
   ".cm-content": { padding: ".6rem 0", caretColor: "var(--accent)" },
   ".cm-line": { padding: "0 .8rem" },
@@ -48,6 +49,10 @@ const THEME = cm.EditorView.theme({
   ".cm-panels": { backgroundColor: "var(--surface-sunken)", color: "var(--ink)", borderColor: "var(--line)" },
   ".cm-button": { backgroundImage: "none", backgroundColor: "var(--surface-raised)", border: "1px solid var(--line-strong)", borderRadius: "var(--radius-s)" },
   ".cm-textfield": { backgroundColor: "var(--surface-raised)", border: "1px solid var(--line-strong)", borderRadius: "var(--radius-s)" },
+  ".cm-panel.cm-search": { padding: ".5rem 2rem .5rem .6rem", fontFamily: "var(--font)" },
+  ".cm-panel.cm-search :is(input, button, label)": { fontSize: ".8125rem", margin: ".15em .4em .15em 0" },
+  ".cm-panel.cm-search [name=close]": { top: ".4rem", right: ".4rem", fontSize: "1.1rem" },
+  ".cm-diagnostic": { padding: ".4rem .7rem", fontFamily: "var(--font)", fontSize: ".8125rem" },
   ".cm-diagnostic-error": { borderLeftColor: "var(--danger)" },
   ".cm-searchMatch": { backgroundColor: "var(--warn-soft)" },
 });
@@ -61,9 +66,43 @@ function toNamespace({ tables = {}, default_schema: defaultSchema }) {
   return names;
 }
 
+/**
+ * Suggests the columns of the tables that the statement at the cursor names.
+ * @param {Record<string, string[]>} tables full names with their columns
+ */
+function completeColumns(tables) {
+  const byLastName = new Map(Object.entries(tables).map(([name, columns]) => [name.split(".").at(-1)?.toLowerCase(), { name, columns }]));
+  return (context) => {
+    const word = context.matchBefore(/\w+/);
+    if ((!word && !context.explicit) || context.matchBefore(/\.\w*/)) return null;
+    const { statement } = statementAt(context.state.doc.toString(), context.pos);
+    const named = new Set(statement.toLowerCase().match(/\w+/g) ?? []);
+    const options = [...byLastName].flatMap(([last, table]) => (named.has(last) ? table.columns.map((label) => ({ label, type: "property", detail: last, boost: 20 })) : []));
+    return options.length ? { from: word?.from ?? context.pos, options: options.slice(0, SUGGESTIONS_MAX), validFor: /^\w*$/ } : null;
+  };
+}
+
+/**
+ * Replaces a selection by typed text without letting the browser edit the page.
+ *
+ * Chromium would carry the look of what was selected over as style attributes, which the Content-Security-Policy refuses
+ * and reports. Composed text (input methods) stays with the browser.
+ * @param {InputEvent} event
+ * @param {import("../vendor/codemirror.js").EditorView} view
+ */
+function typeOverSelection(event, view) {
+  const { main } = view.state.selection;
+  if (event.inputType !== "insertText" || event.isComposing || event.data === null || main.empty) return false;
+  const insert = () => view.state.update({ ...view.state.replaceSelection(event.data ?? ""), userEvent: "input.type" });
+  const taken = view.state.facet(cm.EditorView.inputHandler).some((handler) => handler(view, main.from, main.to, event.data ?? "", insert));
+  if (!taken) view.dispatch(insert());
+  event.preventDefault();
+  return true;
+}
+
 /** @param {string[]} names */
 function completeFunctions(names) {
-  const options = names.slice(0, FUNCTIONS_MAX).map((name) => ({ label: name, apply: `${name}(`, type: "function", boost: -10 }));
+  const options = names.slice(0, SUGGESTIONS_MAX).map((name) => ({ label: name, apply: `${name}(`, type: "function", boost: -10 }));
   return (context) => {
     const word = context.matchBefore(/\w{2,}/);
     return word ? { from: word.from, options, validFor: /^\w*$/ } : null;
@@ -113,6 +152,7 @@ export class InsjoSqlEditor extends HTMLElement {
       cm.syntaxHighlighting(HIGHLIGHT),
       cm.placeholder(this.dataset.placeholder ?? ""),
       cm.keymap.of(keys),
+      cm.Prec.highest(cm.EditorView.domEventHandlers({ beforeinput: typeOverSelection })),
       this.language.of(cm.sql({ dialect: DIALECT, upperCaseKeywords: true })),
       cm.EditorView.contentAttributes.of({ "aria-label": `${this.dataset.label ?? ""} ${t("editor_lines")}`.trim(), spellcheck: "false" }),
       cm.EditorView.updateListener.of((update) => this.updated(update)),
@@ -132,7 +172,8 @@ export class InsjoSqlEditor extends HTMLElement {
       const known = await requestJson(url);
       const support = cm.sql({ dialect: DIALECT, upperCaseKeywords: true, schema: toNamespace(known ?? {}) });
       const functions = DIALECT.language.data.of({ autocomplete: completeFunctions(known?.functions ?? []) });
-      this.view?.dispatch({ effects: this.language.reconfigure([support, functions]) });
+      const columns = DIALECT.language.data.of({ autocomplete: completeColumns(known?.tables ?? {}) });
+      this.view?.dispatch({ effects: this.language.reconfigure([support, functions, columns]) });
     } catch {
       // Without suggestions the editor still works; the page's own requests tell what is wrong with the server.
     }

@@ -2,7 +2,7 @@
 import "./grid.js";
 import "./sql-editor.js";
 import { setContext } from "./context.js";
-import { el, formatSeconds, icon, labelBadge, t, tn } from "./core.js";
+import { el, formatSeconds, icon, labelBadge, t, tn, worded } from "./core.js";
 import { StatementRun } from "./statements.js";
 import { toast } from "./toasts.js";
 
@@ -168,8 +168,8 @@ class InsjoSqlPage extends HTMLElement {
     const ask = el("button", { class: "button button--secondary button--small", type: "button" }, icon("sparkles"), t("sql_ask"));
     ask.addEventListener("click", () => document.dispatchEvent(new CustomEvent("insjo-ask", { detail: { question: t("sql_explain_question") } })));
     const alert = el("div", { class: "alert alert--danger", role: "alert" }, icon("octagon-alert"));
-    alert.append(el("p", { class: "alert__title", text: told.error_code && told.error_code !== "BAD_REQUEST" ? told.error_code : t("sql_error_title") }), el("div", { class: "alert__body" }, ...withCode(message)));
-    if (told.hint) alert.append(el("p", { class: "alert__hint" }, el("strong", { text: `${t("sql_hint")}: ` }), ...withCode(told.hint)));
+    alert.append(el("p", { class: "alert__title", text: told.error_code && told.error_code !== "BAD_REQUEST" ? told.error_code : t("sql_error_title") }), el("div", { class: "alert__body" }, ...worded(message)));
+    if (told.hint) alert.append(el("p", { class: "alert__hint" }, el("strong", { text: `${t("sql_hint")}: ` }), ...worded(told.hint)));
     alert.append(el("p", { class: "alert__hint" }, ask));
     this.parts.error.replaceChildren(alert);
     const found = LINE_IN_MESSAGE.exec(message);
@@ -191,11 +191,6 @@ class InsjoSqlPage extends HTMLElement {
       toast(error.message, "danger");
     }
   }
-}
-
-/** Text with identifiers in backticks, as nodes. @param {string} text @returns {(string | HTMLElement)[]} */
-function withCode(text) {
-  return text.split(/`([^`]+)`/).map((piece, index) => (index % 2 ? el("code", { text: piece }) : piece));
 }
 
 customElements.define("insjo-sql-page", InsjoSqlPage);

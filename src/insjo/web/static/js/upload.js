@@ -1,5 +1,5 @@
 // <insjo-upload>: files into a volume, one after the other, each with its progress, its end and its error.
-import { RequestFailed, el, formatBytes, icon, iconButton, readRefusal, t } from "./core.js";
+import { RequestFailed, el, formatBytes, icon, iconButton, readRefusal, t, worded } from "./core.js";
 import { toast } from "./toasts.js";
 
 const FILES_MAX = 200;
@@ -128,7 +128,7 @@ class InsjoUpload extends HTMLElement {
         : iconButton("rotate-ccw", t("upload_retry", { name }), () => this.retry(upload));
     upload.row.replaceChildren(icon(pictures[state] ?? "file-text"), el("span", { class: "upload__name", text: name, title: upload.path }), el("span", { class: "upload__state", text: words }), button);
     if (loaded !== undefined) upload.row.append(el("progress", { class: "progress", max: Math.max(size, 1), value: loaded, "aria-label": name }));
-    if (error) upload.row.append(el("p", { class: "field__error", role: "alert", text: [error.message, error.hint].filter(Boolean).join(" ") }));
+    if (error) upload.row.append(el("p", { class: "field__error", role: "alert" }, el("span", {}, ...worded([error.message, error.hint].filter(Boolean).join(" ")))));
   }
 
   /** @param {Upload} upload */
