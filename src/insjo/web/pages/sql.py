@@ -80,14 +80,9 @@ async def completions(call: Call) -> Response:
     found = await call.run(call.services.sql.statements.completions, call.ctx, call.query("catalog") or None, call.query("schema") or None)
     return JSONResponse(
         {
-            "catalogs": list(found.catalogs),
-            "schemas": list(found.schemas),
-            "tables": [
-                {"name": each.full_name, "columns": [{"name": name, "type": type_text} for name, type_text in each.columns]}
-                for each in found.tables
-            ],
+            "tables": {each.full_name: [name for name, _ in each.columns] for each in found.tables},
             "functions": list(found.functions),
-            "keywords": list(found.keywords),
+            "default_schema": f"{call.query('catalog') or 'main'}.{call.query('schema') or 'default'}",
         }
     )
 
