@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.pages import audit, catalog, docs, endpoints, home, ingest, jobs, people, session, sql, tokens, usage
+from insjo.web.pages import audit, catalog, docs, endpoints, home, ingest, jobs, knowledge, people, session, sql, tokens, usage
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -16,6 +16,7 @@ PAGE_ROUTES: tuple[DoorRoute, ...] = (
     *catalog.ROUTES,
     *endpoints.ROUTES,
     *ingest.ROUTES,
+    *knowledge.ROUTES,
     *usage.ROUTES,
     *jobs.ROUTES,
     *people.ROUTES,
