@@ -30,7 +30,6 @@ TARGET: Final = ROOT / "src" / "insjo" / "web" / "static" / "vendor"
 LOCK_NAME: Final = "vendor.lock.json"
 LICENCES_NAME: Final = "LICENCES.txt"
 LICENCES_ALLOWED: Final = frozenset({"MIT", "ISC", "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause"})
-SVG: Final = "{http://www.w3.org/2000/svg}"
 
 
 class VendorError(Exception):
@@ -113,7 +112,7 @@ def run(command: list[str], work: Path) -> None:
     if program is None:
         message = f"`{command[0]}` was not found: `make vendor` needs Node 20 or newer with npm"
         raise VendorError(message)
-    done = subprocess.run([program, *command[1:]], cwd=work, check=False, capture_output=True, text=True)  # noqa: S603 - fixed commands of this script
+    done = subprocess.run([program, *command[1:]], cwd=work, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         message = f"`{' '.join(command)}` failed:\n{done.stdout}{done.stderr}"
         raise VendorError(message)

@@ -111,8 +111,8 @@ export class InsjoGrid extends HTMLElement {
   }
 
   setWidths() {
-    const digits = String(Math.max(this.rows.length, 1)).length;
-    this.canvas.style.setProperty("--grid-columns", `${Math.max(38, digits * 8 + 18)}px ${this.widths.map((width) => `${width}px`).join(" ")} minmax(0, 1fr)`);
+    const characters = formatNumber(Math.max(this.rows.length, 1)).length;
+    this.canvas.style.setProperty("--grid-columns", `${Math.max(38, characters * 7.5 + 20)}px ${this.widths.map((width) => `${width}px`).join(" ")} minmax(0, 1fr)`);
   }
 
   paintHead() {
@@ -214,7 +214,7 @@ export class InsjoGrid extends HTMLElement {
   /** @param {unknown} value @param {number} position @param {number} column */
   cell(value, position, column) {
     const empty = value === null || value === undefined;
-    const kind = empty ? " grid__cell--null" : isNumber(this.columns[column].type) ? " grid__cell--number" : "";
+    const kind = `${isNumber(this.columns[column].type) ? " grid__cell--number" : ""}${empty ? " grid__cell--null" : ""}`;
     const attributes = { class: `grid__cell${kind}`, role: "gridcell", id: `${this.uid}-${position}-${column}`, "aria-colindex": String(column + 2), "data-row": position, "data-column": column };
     return el("div", { ...attributes, text: empty ? t("grid_null") : textOf(value).slice(0, VALUE_SHOWN_MAX).replace(/[\r\n]+/g, " ⏎ ") });
   }
