@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from insjo.adapters.delta import features
 from insjo.catalog.errors import DiskFull, FeatureUnsupported
 from insjo.catalog.types import DataFile
 
@@ -35,6 +36,9 @@ class DeltaCopies:
 
     def copy(self, location: str, snapshot: Snapshot, folder: str) -> Snapshot:
         """See the port."""
+        if snapshot.unreadable_reason not in {features.DELETION_VECTORS, features.COLUMN_MAPPING}:
+            message = f"The table uses {snapshot.unreadable_reason}."
+            raise FeatureUnsupported(message)
         home = Path(folder)
         # The moment belongs to the name because a table made anew under the same path begins at version 0 again.
         target = home / f"{snapshot.version:020d}-{int(snapshot.timestamp.timestamp() * 1000)}"
@@ -62,7 +66,7 @@ class DeltaCopies:
             reader = _rows_of(location, snapshot)
             _write_files(reader, unfinished)
             with contextlib.suppress(FileExistsError):
-                os.rename(unfinished, target)
+                unfinished.rename(target)
         except OSError as error:
             if error.errno in _FULL:
                 message = "The disk is full: a table with deletion vectors or column mapping has to be copied before it is read."

@@ -31,8 +31,10 @@ _WRITES = _READS | frozenset(
 )
 """Features that may be named; those that ask something of a writer are looked for in the properties and the fields as well."""
 
-_LEGACY_READER_MAX = 2
-_LEGACY_WRITER_MAX = 6
+DELETION_VECTORS = "deletion vectors"
+COLUMN_MAPPING = "column mapping"
+"""The two reasons for which a plain copy can be read in place of the files."""
+
 _TABLE_FEATURES_READER = 3
 _TABLE_FEATURES_WRITER = 7
 
@@ -81,7 +83,7 @@ def unreadable(protocol: Mapping[str, Any], configuration: Mapping[str, str], un
         if strange:
             return f"the feature `{strange[0]}`"
     if mapped(configuration):
-        return "column mapping"
+        return COLUMN_MAPPING
     return f"the type `{unknown_type}`" if unknown_type else ""
 
 
@@ -95,7 +97,7 @@ def unwritable(protocol: Mapping[str, Any], configuration: Mapping[str, str], fi
         if strange:
             return f"the feature `{strange[0]}`"
     if mapped(configuration):
-        return "column mapping"
+        return COLUMN_MAPPING
     constraints = sorted(key for key in configuration if key.startswith("delta.constraints."))
     if constraints:
         return f"the check constraint `{constraints[0].removeprefix('delta.constraints.')}`"

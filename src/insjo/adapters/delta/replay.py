@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FileKey = tuple[str, str]
 """Path as in the log and identity of the deletion vector: the same file with another vector is another logical file (protocol)."""
 
+_VECTOR_NAME_CHARS = 20
+"""Length of the encoded identifier at the end of a relative path of a deletion vector (protocol)."""
+
 _PLAIN_STATS: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _EXACT_STATS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,12 +126,13 @@ def commit_mark(location: str, version: int) -> tuple[int, int]:
 def snapshot_of(state: LogState) -> Snapshot:
     """The snapshot that the catalog sees."""
     configuration = state.configuration
-    reason = features.unreadable(state.protocol, configuration, state.unknown_type)
-    if not reason and state.outside:
-        reason = "a data file outside the folder of the table"
+    # What lies outside comes first: for the other reasons the table is read by other code, and that code would follow the path.
+    reason = "a data file outside the folder of the table" if state.outside else ""
+    reason = reason or features.unreadable(state.protocol, configuration, state.unknown_type)
     if not reason and state.vectors:
-        reason = "deletion vectors"
-    unwritable = reason if reason and reason != "deletion vectors" else features.unwritable(state.protocol, configuration, state.fields)
+        reason = features.DELETION_VECTORS
+    unwritable = reason if reason not in {"", features.DELETION_VECTORS} else ""
+    unwritable = unwritable or features.unwritable(state.protocol, configuration, state.fields)
     widened = "typeWidening" in schema.field_features(state.fields)
     return Snapshot(
         version=state.version,
@@ -237,7 +241,7 @@ class _FileReader:
     def file_of(self, add: log.AddAction) -> DataFile | None:
         """The data file, or None when it lies outside the table's folder."""
         path = _absolute(self._location, add.path)
-        if path is None:
+        if path is None or _vector_elsewhere(add.deletion_vector):
             return None
         stats = self._read_stats(add.stats)
         rows = stats.get("numRecords") if stats else None
@@ -280,6 +284,15 @@ def _absolute(location: str, log_path: str) -> str | None:
     if decoded.startswith("/"):
         return decoded if decoded.startswith(location.rstrip("/") + "/") else None
     return str(Path(location) / decoded)
+
+
+def _vector_elsewhere(vector: Mapping[str, Any] | None) -> bool:
+    """Whether a deletion vector may lie in a file outside the table's folder (an absolute path, or a prefix that climbs)."""
+    if not vector or vector.get("storageType") == "i":
+        return False
+    text = str(vector.get("pathOrInlineDv", ""))
+    prefix = text[:-_VECTOR_NAME_CHARS]
+    return vector.get("storageType") != "u" or (prefix != "" and not (prefix.isascii() and prefix.isalnum()))
 
 
 def _complete(file: DataFile, expected: Mapping[str, Any]) -> bool:
