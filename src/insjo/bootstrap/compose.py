@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from typing import TYPE_CHECKING
 
 from insjo.access.service.facade import Access
@@ -10,11 +11,13 @@ from insjo.bootstrap.folders import Folders, master_key, prepare
 from insjo.bootstrap.migrate import migrate
 from insjo.kernel.clock import SystemClock
 from insjo.kernel.database import Database
+from insjo.kernel.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from insjo.kernel.settings import Settings
+    from insjo.web.types import Services
 
 
 @contextlib.contextmanager
@@ -34,5 +37,53 @@ def open_access(settings: Settings) -> Iterator[Access]:
         database.close()
 
 
-def _unused(folders: Folders) -> None:
-    del folders
+class Closing:
+    """What must be taken down at the end, in the reverse order of its making; one failure does not keep the others from closing."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+
+    def add(self, close: Callable[[], object]) -> None:
+        """Remember to call this."""
+        self._stack.callback(close)
+
+    def close(self) -> None:
+        """Take everything down."""
+        self._stack.close()
+
+
+def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
+    """All services of an installation; nothing listens and no background work runs yet."""
+    from insjo.web.types import Services
+
+    key = master_key(folders)
+    clock = SystemClock()
+    database = Database(settings.metadata_url)
+    closing.add(database.close)
+    migrate(database, folders)
+    threads = Threads(settings.threads)
+    closing.add(threads.close)
+    access = Access(database=database, clock=clock, settings=settings, key=key)
+    closing.add(access.close)
+    access.bootstrap()
+    catalog = _catalog(database, clock, access, folders)
+    jobs = _jobs(database, clock, access)
+    closing.add(jobs.close)
+    gateway = _gateway(settings, folders, database, clock, access, threads, closing)
+    sql = _sql(settings, folders, database, clock, access, catalog, gateway, closing)
+    retrieval = _retrieval(folders, database, clock, access, catalog, jobs, gateway, threads)
+    agents = _agents(database, clock, access, catalog, sql, gateway, retrieval, jobs, threads, folders)
+    return Services(
+        signing_key=hashlib.blake2b(b"links", key=key, digest_size=32).digest(),
+        settings=settings,
+        clock=clock,
+        database=database,
+        threads=threads,
+        access=access,
+        catalog=catalog,
+        jobs=jobs,
+        sql=sql,
+        gateway=gateway,
+        retrieval=retrieval,
+        agents=agents,
+    )

