@@ -1,0 +1,1 @@
+"""Indexes of words as files, by tantivy."""
