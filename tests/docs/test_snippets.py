@@ -47,9 +47,8 @@ def _snippets(language: str) -> list[Snippet]:
     found = []
     for page in _pages():
         name = str(page.relative_to(DOCS))
-        for number, match in enumerate(FENCE.finditer(page.read_text(encoding="utf-8"))):
-            if match[1] == language:
-                found.append(Snippet(name, number, language, match[2]))
+        fences = enumerate(FENCE.finditer(page.read_text(encoding="utf-8")))
+        found += [Snippet(name, number, language, match[2]) for number, match in fences if match[1] == language]
     return found
 
 
@@ -120,12 +119,9 @@ def test_commands_are_commands_that_exist(snippet: Snippet) -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    broken = []
-    for page in _pages():
-        for match in LINK.finditer(page.read_text(encoding="utf-8")):
-            if not (page.parent / match[1]).exists():
-                broken.append(f"{page.relative_to(DOCS)}: {match[1]}")
-    assert not broken
+    links = [(page, match[1]) for page in _pages() for match in LINK.finditer(page.read_text(encoding="utf-8"))]
+    assert links
+    assert not [f"{page.relative_to(DOCS)}: {target}" for page, target in links if not (page.parent / target).exists()]
 
 
 def test_the_environment_of_the_tests_does_not_leak_into_snippets() -> None:

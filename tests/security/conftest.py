@@ -1,0 +1,115 @@
+"""One server for the tests that look at the doors from outside: an admin with a lake full of canaries, and somebody without any right."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.server import RunningServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANARY = "kanarie7f3a9c21"
+"""Stands in every name, cell, comment and file that somebody without rights must not learn of."""
+
+FOLLOW_NOTHING = urllib.request.build_opener(
+    type("NoRedirect", (urllib.request.HTTPRedirectHandler,), {"redirect_request": lambda *_args, **_kwargs: None}),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:  # noqa: ANN401  # A decoded document.
+        return json.loads(self.body)
+
+
+@dataclass
+class Door:
+    """Calls the server as one person."""
+
+    url: str
+    token: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, body: object = None, *, raw: bytes | None = None, **headers: str) -> Answer:
+        data = raw if raw is not None else (None if body is None else json.dumps(body).encode())
+        sent = {"content-type": "application/json"} | self.headers | headers
+        if self.token:
+            sent["authorization"] = f"Bearer {self.token}"
+        request = urllib.request.Request(self.url + path, data=data, headers=sent, method=method)
+        try:
+            with FOLLOW_NOTHING.open(request, timeout=90) as answer:
+                return Answer(answer.status, answer.read(), {k.lower(): v for k, v in answer.headers.items()})
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.read(), {k.lower(): v for k, v in error.headers.items()})
+
+    def sql(self, text: str) -> dict[str, Any]:
+        answer = self.call("POST", "/api/2.0/sql/statements", {"statement": text, "wait_timeout": "50s"})
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def must(self, text: str) -> dict[str, Any]:
+        told = self.sql(text)
+        assert told["status"]["state"] == "SUCCEEDED", told
+        return told
+
+
+@dataclass
+class Guarded:
+    """The server, who is at its doors, and the names of what is hidden."""
+
+    server: RunningServer
+    admin: Door
+    outsider: Door
+    stranger: Door
+    ids: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    with RunningServer(tmp_path_factory.mktemp("guarded") / "data", environment={"INSJO_LOCAL_MODELS": "0"}) as server:
+        server.start()
+        admin = Door(server.url, server.token("admin"))
+        server.insjo("user", "create", "outsider", "--json", "--data", str(server.data_dir))
+        outsider = Door(server.url, server.token("outsider"))
+        yield Guarded(server, admin, outsider, Door(server.url), _fill(admin))
+
+
+def _fill(admin: Door) -> dict[str, str]:
+    """A lake of which the outsider must learn nothing."""
+    admin.must(f"CREATE CATALOG {CANARY}_cat COMMENT '{CANARY}'")
+    admin.must(f"CREATE SCHEMA {CANARY}_cat.{CANARY}_sch COMMENT '{CANARY}'")
+    admin.must(f"CREATE TABLE {CANARY}_cat.{CANARY}_sch.{CANARY}_tab COMMENT '{CANARY}' AS SELECT '{CANARY}' AS {CANARY}_col, 1 AS n")
+    admin.must(f"CREATE VOLUME {CANARY}_cat.{CANARY}_sch.{CANARY}_vol COMMENT '{CANARY}'")
+    folder = f"/Volumes/{CANARY}_cat/{CANARY}_sch/{CANARY}_vol"
+    stored = admin.call("PUT", f"/api/2.0/fs/files{folder}/{CANARY}.txt", raw=f"{CANARY} is written here".encode())
+    assert stored.status == HTTPStatus.NO_CONTENT, stored.text
+    statement = admin.must(f"SELECT * FROM {CANARY}_cat.{CANARY}_sch.{CANARY}_tab")
+    token = admin.call("POST", "/api/2.0/token/create", {"comment": CANARY}).json()
+    me = admin.call("GET", "/api/2.0/preview/scim/v2/Me").json()
+    return {
+        "catalog": f"{CANARY}_cat",
+        "schema": f"{CANARY}_sch",
+        "table": f"{CANARY}_tab",
+        "volume": f"{CANARY}_vol",
+        "file": f"{folder}/{CANARY}.txt",
+        "folder": folder,
+        "statement_id": statement["statement_id"],
+        "token_id": token["token_info"]["token_id"],
+        "user_id": me["id"],
+    }
