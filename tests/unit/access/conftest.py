@@ -1,38 +1,21 @@
-"""An access room on a real SQLite file, and a clock that can be turned."""
+"""An access room on a real SQLite file and on a real PostgreSQL, and a clock that can be turned."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 
 from insjo.access.service.facade import Access
-from insjo.access.types import Principal
 from insjo.kernel.context import RequestContext
 from insjo.kernel.database import Database, metadata
 from insjo.kernel.settings import Settings
+from tests.support.access import KEY, Lake, Turnable, ctx_of
+from tests.support.postgres import PostgresServer, postgres_server
 
-KEY = b"a key for tests, thirty-two bytes"
-
-
-@dataclass
-class Turnable:
-    """A clock that stands until it is turned."""
-
-    at: datetime = field(default_factory=lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic_s(self) -> float:
-        return self.at.timestamp()
-
-    def turn(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
+__all__ = ["postgres_server"]
 
 
 @pytest.fixture
@@ -40,26 +23,61 @@ def clock() -> Turnable:
     return Turnable()
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'insjo.db'}")
-    metadata.create_all(database.engine)
-    yield database
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """A database with the schema, from which each test gets a copy."""
+    name = postgres_server.create_database()
+    _make_schema(postgres_server.url(name))
+    return name
+
+
+def _make_schema(url: str) -> None:
+    database = Database(url)
+    metadata.create_all(database.engine, tables=[table for table in metadata.sorted_tables if table.name.startswith("access_")])
     database.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'insjo.db'}"
+        _make_schema(url)
+        yield url
+        return
+    template: str = request.getfixturevalue("postgres_template")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = server.create_database(template)
+    yield server.url(name)
+    server.drop_database(name)
+
+
 @pytest.fixture
-def access(database: Database, clock: Turnable) -> Iterator[Access]:
-    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    access = Access(database=database, clock=clock, settings=Settings(), key=KEY, hasher=hasher)
-    access.bootstrap()
-    yield access
-    access.close()
+def open_access(url: str, clock: Turnable) -> Iterator[Callable[[], Access]]:
+    """Makes rooms over the same database, as several servers or a command beside a server do."""
+    opened: list[tuple[Access, Database]] = []
+
+    def make() -> Access:
+        database = Database(url)
+        hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        access = Access(database=database, clock=clock, settings=Settings(), key=KEY, hasher=hasher)
+        opened.append((access, database))
+        access.bootstrap()
+        return access
+
+    yield make
+    for access, database in opened:
+        access.close()
+        database.close()
 
 
-def ctx_of(principal: Principal) -> RequestContext:
-    """Context of somebody who comes in by the REST door."""
-    return RequestContext(principal=principal.ref(), door="rest")
+@pytest.fixture
+def access(open_access: Callable[[], Access]) -> Access:
+    return open_access()
+
+
+@pytest.fixture
+def database(access: Access) -> Database:
+    return access.authority._changes._database
 
 
 @pytest.fixture
@@ -67,3 +85,8 @@ def admin(access: Access) -> RequestContext:
     found = access.bootstrap()
     assert found
     return ctx_of(found)
+
+
+@pytest.fixture
+def lake(access: Access, admin: RequestContext) -> Lake:
+    return Lake(access, admin)

@@ -92,13 +92,13 @@ class Tokens:
         value = new_secret(TOKEN_PREFIX)
         token = Token(new_id(), owner_id, comment[:1000], now, expires_at, None)
         with self._database.write() as connection:
+            self._changes.bump(connection)
             owner = _owner(connection, owner_id)
             store.delete_expired(connection, now)
             if store.count_tokens(connection, owner_id) >= TOKENS_MAX:
                 message = f"`{owner.name}` holds {TOKENS_MAX} tokens, which is the most that one may hold."
                 raise TooManyTokens(message, hint="Delete one that is not used.")
             store.insert_token(connection, token, _hash(value))
-            self._changes.bump(connection)
             self._audit.record(ctx, "token.create", outcome="changed", object=owner.name, reason=comment, connection=connection)
         return CreatedToken(value=value, token_id=token.id, comment=token.comment, created_at=now, expires_at=expires_at)
 
@@ -280,13 +280,14 @@ class Passwords:
             WrongCredential: When the name or the password is wrong.
             TooManyAttempts: After five wrong ones in a row, for a time that doubles up to five minutes.
         """
-        name = " ".join(name.lower().split())[:SECRET_CHARS_MAX]
+        name = " ".join(name.lower().replace("\0", "").encode("utf-8", "replace").decode().split())[:SECRET_CHARS_MAX]
         name_hash = hmac.new(self._key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         with self._database.write() as connection:
             self._count_attempt(connection, name_hash)
             found = store.fetch_password(connection, name)
         with self._slots:
-            right = self._check(found[1] if found else self._decoy_hash(), password[: PASSWORD_CHARS[1] + 1])
+            given = password[: PASSWORD_CHARS[1] + 1].encode("utf-8", "surrogatepass")
+            right = self._check(found[1] if found else self._decoy_hash(), given)
         if not (found and right):
             self._audit.record(ctx, "signin.password", outcome="denied", object=name, reason="wrong name or password")
             message = "The name or the password is wrong."
@@ -300,7 +301,7 @@ class Passwords:
     def _count_attempt(self, connection: sa.Connection, name_hash: str) -> None:
         """Count one attempt as a failure until it turns out right, or refuse it."""
         now = self._clock.now()
-        failures, last_at, blocked_until = store.fetch_attempts(connection, name_hash) or (0, now, now)
+        failures, last_at, blocked_until = store.lock_attempts(connection, name_hash, now)
         if now - last_at > FORGET_AFTER:
             failures = 0
         if blocked_until > now:
@@ -326,7 +327,7 @@ class Passwords:
                 self._decoy = self._argon().hash(new_secret(""))
             return self._decoy
 
-    def _check(self, value_hash: str, password: str) -> bool:
+    def _check(self, value_hash: str, password: bytes) -> bool:
         """Whether the password has this hash."""
         from argon2.exceptions import InvalidHashError, VerificationError
 

@@ -83,8 +83,8 @@ class Fingerprints:
         collector.add_all(text for text in texts if text)
         packed = collector.packed()
         with self._changes.writing(connection) as writing:
-            store.put(writing, securable_id, column.lower(), kind, label, packed, self._clock.now())
             self._changes.bump(writing)
+            store.put(writing, securable_id, column.lower(), kind, label, packed, self._clock.now())
 
     def forget(self, securable_id: str, *, column: str | None = None, connection: sa.Connection | None = None) -> None:
         """Drop the hashes of a securable, or of one column of it."""

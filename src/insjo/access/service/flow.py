@@ -85,8 +85,8 @@ class Clearances:
         clearance = replace(clearance, level=Level(clearance.level), categories=categories)
         with self._changes.writing(connection) as writing:
             self._principals.require_admin(ctx, "clear destinations", connection=writing)
-            store.put_clearance(writing, clearance, ctx.principal.id, self._clock.now())
             self._changes.bump(writing)
+            store.put_clearance(writing, clearance, ctx.principal.id, self._clock.now())
             self._audit.record(
                 ctx,
                 "clearance.set",

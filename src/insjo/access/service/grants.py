@@ -54,6 +54,7 @@ class Grants:
         """
         with self._changes.writing(connection) as writing:
             securable_kind, full_name = self._managed(ctx, securable_id, writing)
+            self._changes.bump(writing)
             wanted = tuple(dict.fromkeys(privileges))
             for privilege in wanted:
                 if privilege not in GRANTABLE[securable_kind]:
@@ -62,7 +63,6 @@ class Grants:
             principal = self._principals.by_name(principal_name, connection=writing)
             new = store.insert_grants(writing, securable_id, principal.id, wanted, ctx.principal.id, self._clock.now())
             if new:
-                self._changes.bump(writing)
                 reason = f"{', '.join(privilege.words for privilege in new)} to `{principal.name}`"
                 self._record(ctx, "grant.add", full_name, securable_id, reason, writing)
 
@@ -78,10 +78,10 @@ class Grants:
         """Take back what was granted on this securable directly; what is inherited stays.  Nothing changes when it was not granted."""
         with self._changes.writing(connection) as writing:
             _, full_name = self._managed(ctx, securable_id, writing)
+            self._changes.bump(writing)
             wanted = tuple(dict.fromkeys(privileges))
             principal = self._principals.by_name(principal_name, connection=writing)
             if store.delete_grants(writing, securable_id, principal.id, wanted):
-                self._changes.bump(writing)
                 reason = f"{', '.join(privilege.words for privilege in wanted)} from `{principal.name}`"
                 self._record(ctx, "grant.remove", full_name, securable_id, reason, writing)
 

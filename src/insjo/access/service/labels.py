@@ -109,9 +109,10 @@ class Labels:
             before = store.fetch_own(writing, securable_id, name, store.DERIVED)
             if before and before.covers(label):
                 return before
+            self._changes.bump(writing)
+            before = store.fetch_own(writing, securable_id, name, store.DERIVED)
             after = before.join(label) if before else label
             store.put(writing, securable_id, name, store.DERIVED, after, ctx.principal.id, self._clock.now())
-            self._changes.bump(writing)
             self._record(ctx, "label.derive", securable_id, name, after, "", writing)
         return after
 
@@ -147,6 +148,7 @@ class Labels:
         name, now = _column(column), self._clock.now()
         with self._changes.writing() as writing:
             self._authority.place(ctx, securable_id, connection=writing)
+            self._changes.bump(writing)
             store.end_declassifications(writing, securable_id, name, now)
             signed = Declassification(
                 id=new_id(),
@@ -161,7 +163,6 @@ class Labels:
             )
             signed = replace(signed, signature=self._signature(signed))
             store.insert_declassification(writing, signed)
-            self._changes.bump(writing)
             self._record(ctx, "label.declassify", securable_id, name, label, signed.reason, writing)
         return signed
 
@@ -229,6 +230,7 @@ class Labels:
         # The inner transaction lets a refused change leave nothing behind in a transaction of the caller.
         with self._changes.writing(connection) as writing, writing.begin_nested():
             self._may_tag(ctx, securable_id, writing)
+            self._changes.bump(writing)
             before = self.effective(securable_id, column, connection=writing)
             store.end_declassifications(writing, securable_id, name, now)
             if label is None:
@@ -239,7 +241,6 @@ class Labels:
             if not after.covers(before) and not self._principals.is_admin(ctx.principal.id, connection=writing):
                 message = f"The label would fall from `{before.text()}` to `{after.text()}`, which only a metastore admin may do."
                 raise DeclassificationNeeded(message, hint="Ask a member of the group `admins`.")
-            self._changes.bump(writing)
             falls = "" if after.covers(before) else f"lowered from {before.text()}. "
             self._record(ctx, "label.set" if label else "label.clear", securable_id, name, after, falls + reason, writing)
         return after

@@ -144,6 +144,7 @@ class Principals:
             self.require_admin(ctx, "change principals")
         try:
             with self._database.write() as connection:
+                self._changes.bump(connection)
                 before = store.fetch(connection, principal_id) or _missing(principal_id)
                 if principal_id in BUILT_IN and set(values) - {"display_name"}:
                     _refuse_built_in(before)
@@ -153,7 +154,6 @@ class Principals:
                 if active is False:
                     store.end_credentials(connection, principal_id)
                     self._require_an_admin(connection)
-                self._changes.bump(connection)
                 self._record(ctx, "principal.update", before, ", ".join(sorted(values)), connection)
                 after = store.fetch(connection, principal_id)
         except NameTaken as error:
@@ -167,6 +167,7 @@ class Principals:
         """
         self.require_admin(ctx, "delete principals")
         with self._database.write() as connection:
+            self._changes.bump(connection)
             found = store.fetch(connection, principal_id) or _missing(principal_id)
             if principal_id in BUILT_IN:
                 _refuse_built_in(found)
@@ -177,7 +178,6 @@ class Principals:
             gone = {"active": False, "deleted": True, "name": f"deleted:{principal_id}", "display_name": found.display_name or found.name}
             store.update(connection, principal_id, gone)
             self._require_an_admin(connection)
-            self._changes.bump(connection)
             self._record(ctx, "principal.delete", found, "", connection)
 
     def add_member(self, ctx: RequestContext, group_id: str, member_id: str) -> None:
@@ -188,22 +188,22 @@ class Principals:
         """
         self.require_admin(ctx, "change groups")
         with self._database.write() as connection:
+            self._changes.bump(connection)
             group, member = self._group_and_member(connection, group_id, member_id)
             if store.is_within(connection, group_id, member_id):
                 message = f"The group `{group.name}` cannot contain `{member.name}`, since it is within it."
                 raise MembershipCircle(message)
             if store.insert_member(connection, group_id, member_id):
-                self._changes.bump(connection)
                 self._record(ctx, "group.add_member", group, member.name, connection)
 
     def remove_member(self, ctx: RequestContext, group_id: str, member_id: str) -> None:
         """Take a member out of a group; nothing changes when it is not there.  Raises LastAdmin."""
         self.require_admin(ctx, "change groups")
         with self._database.write() as connection:
+            self._changes.bump(connection)
             group, member = self._group_and_member(connection, group_id, member_id)
             if store.delete_member(connection, group_id, member_id):
                 self._require_an_admin(connection)
-                self._changes.bump(connection)
                 self._record(ctx, "group.remove_member", group, member.name, connection)
 
     def members(self, ctx: RequestContext, group_id: str, page: PageRequest | None = None) -> Page[Principal]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from insjo.access.store.tables import audit, audit_head
+from insjo.access.store.tables import audit, audit_head, revision
 from insjo.access.types import AuditEvent
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def chained(key: bytes, previous: str, row: Mapping[str, Any]) -> str:
 
 def append(connection: sa.Connection, key: bytes, rows: Sequence[dict[str, Any]]) -> None:
     """Put rows at the end of the chain; the lock on the head makes several servers write one chain."""
+    # Changes lock the revision before they are recorded: locking in one order keeps two transactions from waiting for each other.
+    connection.execute(sa.select(revision.c.value).where(revision.c.id == 1).with_for_update())
     head = connection.execute(sa.select(audit_head.c.sequence, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update()).first()
     if head is None:
         connection.execute(sa.insert(audit_head).values(id=1, sequence=0, hash=START))

@@ -93,7 +93,11 @@ class Changes:
                 yield own
 
     def bump(self, connection: sa.Connection) -> None:
-        """Tell that this transaction changes what decides."""
+        """Tell that this transaction changes what decides.
+
+        The first statement of a change: it makes changes wait for each other also on PostgreSQL, so that what one reads before it
+        writes stays true.
+        """
         store.bump_revision(connection)
         connection.info[_CHANGED] = store.fetch_revision(connection)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from insjo.access.store.changes import NameTaken, unique
 from insjo.access.store.principals import principal_columns, principal_of
 from insjo.access.store.tables import attempts, passwords, principals, sessions, signin_links, tokens
 from insjo.access.types import Token
@@ -160,22 +162,22 @@ def has_password(connection: sa.Connection, principal_id: str) -> bool:
     return connection.execute(sa.select(passwords.c.principal_id).where(passwords.c.principal_id == principal_id)).first() is not None
 
 
-def fetch_attempts(connection: sa.Connection, name_hash: str) -> tuple[int, datetime, datetime] | None:
-    """Failures in a row for a name, when the last attempt was, and until when new ones are refused."""
-    row = connection.execute(
-        sa.select(attempts.c.failures, attempts.c.last_at, attempts.c.blocked_until)
-        .where(attempts.c.name_hash == name_hash)
-        .with_for_update(),
-    ).first()
-    return (int(row[0]), row[1], row[2]) if row else None
+def lock_attempts(connection: sa.Connection, name_hash: str, now: datetime) -> tuple[int, datetime, datetime]:
+    """Failures in a row for a name, when the last attempt was, and until when new ones are refused; others wait for this transaction."""
+    here = attempts.c.name_hash == name_hash
+    if connection.execute(sa.select(attempts.c.failures).where(here)).first() is None:
+        # Somebody else may insert it at the same time; then theirs is as good.
+        with contextlib.suppress(NameTaken), unique(connection):
+            connection.execute(sa.insert(attempts).values(name_hash=name_hash, failures=0, last_at=now, blocked_until=now))
+    columns = (attempts.c.failures, attempts.c.last_at, attempts.c.blocked_until)
+    row = connection.execute(sa.select(*columns).where(here).with_for_update()).one_or_none()
+    return (int(row[0]), row[1], row[2]) if row else (0, now, now)
 
 
 def put_attempts(connection: sa.Connection, name_hash: str, failures: int, now: datetime, blocked_until: datetime) -> None:
     """Remember the attempts for a name."""
     values = {"failures": failures, "last_at": now, "blocked_until": blocked_until}
-    changed = connection.execute(sa.update(attempts).where(attempts.c.name_hash == name_hash).values(**values))
-    if changed.rowcount == 0:
-        connection.execute(sa.insert(attempts).values(name_hash=name_hash, **values))
+    connection.execute(sa.update(attempts).where(attempts.c.name_hash == name_hash).values(**values))
 
 
 def delete_attempts(connection: sa.Connection, name_hash: str, older_than: datetime) -> None:

@@ -40,14 +40,18 @@ def effective_ids(principal_id: str | sa.BindParameter[str]) -> sa.CTE:
 
     Empty when the principal is deactivated or unknown, so that it holds no right at all.
     """
-    active = principals.c.active.is_(sa.true())
-    chain = sa.select(principals.c.id).where(principals.c.id == principal_id, active).cte("effective", recursive=True)
+    me = principals.alias("me")
+    chain = (
+        sa.select(principals.c.id)
+        .join(me, principals.c.id.in_([me.c.id, EVERYBODY_ID]))
+        .where(me.c.id == principal_id, me.c.active.is_(sa.true()))
+        .cte("effective", recursive=True)
+    )
     group = principals.alias("member_group")
     return chain.union(
         sa.select(group.c.id)
         .select_from(members.join(chain, members.c.member_id == chain.c.id).join(group, group.c.id == members.c.group_id))
         .where(group.c.active.is_(sa.true())),
-        sa.select(sa.literal(EVERYBODY_ID)).select_from(chain),
     )
 
 
