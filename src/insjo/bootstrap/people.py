@@ -23,6 +23,13 @@ class Person:
     admin: bool = False
 
 
+PEOPLE = (
+    Person("steward", "Stina Steward", "looks after people, labels and rights; may see everything", admin=True),
+    Person("analyst", "Anders Analyst", "works with the flights; may not see salaries"),
+    Person("staff", "Maja Medarbetare", "chats and asks the documentation"),
+)
+
+
 def ensure_person(services: Services, person: Person) -> Principal:
     """The person's user, made if it is not there yet."""
     ctx = system_context()

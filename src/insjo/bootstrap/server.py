@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from insjo.bootstrap.compose import build
-from insjo.bootstrap.defaults import set_up
+from insjo.bootstrap.compose import Closing, build
+from insjo.bootstrap.defaults import ensure_defaults, first_links
 from insjo.bootstrap.folders import exclusive, prepare
+from insjo.bootstrap.outside import prepare_demo
 from insjo.kernel.errors import FailedPrecondition
 from insjo.web.app import create_app
 
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
 
+    from starlette.types import ASGIApp
+
     from insjo.kernel.settings import Settings
+    from insjo.web.types import Services
 
 GRACE_S = 5
+CONNECTIONS_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +60,23 @@ def run(settings: Settings, *, with_demo: bool, announce: Callable[[Started], No
     """
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folders = prepare(settings.root)
+    closing = Closing()
     with exclusive(folders, "server", wait=False):
         listener = _listen(settings)
+        closing.add(listener.close)
         progress("Opening the data folder ...")
-        services, close = build(settings, folders)
         try:
-            links = set_up(services, folders, with_demo=with_demo, progress=progress)
+            services = build(settings, folders, closing)
+            ensure_defaults(services)
+            if with_demo:
+                prepare_demo(services, folders, closing, progress)
+            links = first_links(services, with_demo=with_demo)
             named = tuple(SigninLink(each.user, f"{settings.base_url}/sign-in/{each.secret}", each.role) for each in links)
-            server = _Server(uvicorn.Config(create_app(services), **_options(settings)))
+            server = _Server(_config(create_app(services), settings), services)
             server.on_ready = lambda: announce(Started(settings.base_url, named))
             server.run(sockets=[listener])
         finally:
-            close()
-            listener.close()
+            closing.close()
 
 
 def _listen(settings: Settings) -> socket:
@@ -80,32 +89,42 @@ def _listen(settings: Settings) -> socket:
         raise PortTaken(message, hint="Choose another with --port, or stop the program that uses it.") from error
 
 
-def _options(settings: Settings) -> dict[str, object]:
+def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """How uvicorn runs."""
-    return {
-        "host": settings.host,
-        "port": settings.port,
-        "loop": "uvloop",
-        "http": "httptools",
-        "lifespan": "off",
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "date_header": True,
-        "proxy_headers": False,
-        "timeout_graceful_shutdown": GRACE_S,
-        "limit_concurrency": 4096,
-        "backlog": 2048,
-    }
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+        limit_concurrency=CONNECTIONS_MAX,
+        backlog=CONNECTIONS_MAX,
+    )
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Starts what needs the event loop before it listens, tells when it listens, and ends it in the same loop."""
 
-    on_ready: Callable[[], None] = staticmethod(lambda: None)
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self.services = services
+        self.on_ready: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start listening, then tell."""
+        await self.services.gateway.start()
         await super().startup(sockets=sockets)
         if self.started:
+            self.services.jobs.start()
             self.on_ready()
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Let running requests end, then close what hangs on the loop."""
+        await super().shutdown(sockets=sockets)
+        await self.services.gateway.close()

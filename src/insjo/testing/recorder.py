@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from insjo.kernel.processes import guard_against_orphanage, say_ready
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -427,13 +429,19 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--file", type=Path, default=None, help="add each request to this file as a line of JSON")
     parser.add_argument("--key", default="", help="answer other keys with 401")
+    parser.add_argument("--supervised", action="store_true", help="end with the parent process, and tell it the address")
     chosen = parser.parse_args()
+    if chosen.supervised:
+        guard_against_orphanage()
     recorder = Recorder(file=chosen.file, api_key=chosen.key)
 
     async def serve() -> None:
         server = await recorder.start(chosen.port)
-        sys.stdout.write(f"recording on {recorder.base_url}\n")
-        sys.stdout.flush()
+        if chosen.supervised:
+            say_ready(recorder.base_url)
+        else:
+            sys.stdout.write(f"recording on {recorder.base_url}\n")
+            sys.stdout.flush()
         await server.serve_forever()
 
     with contextlib.suppress(KeyboardInterrupt):

@@ -1,0 +1,42 @@
+"""Runs one statement without a server, for `insjo sql`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insjo.bootstrap.compose import Closing, build
+from insjo.bootstrap.defaults import ensure_defaults
+from insjo.bootstrap.folders import prepare
+from insjo.kernel.context import RequestContext, system_context
+from insjo.kernel.errors import NotFound
+from insjo.sql.types import StatementSpec
+
+if TYPE_CHECKING:
+    from insjo.kernel.settings import Settings
+
+
+class UnknownUser(NotFound):
+    """No user of the name that `--user` gave."""
+
+    code = "PRINCIPAL_NOT_FOUND"
+
+
+def run_statement(
+    settings: Settings, text: str, *, user: str, catalog: str | None, schema: str | None, timeout_s: float
+) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Names of the columns and the rows; a server may use the same folder meanwhile."""
+    closing = Closing()
+    try:
+        services = build(settings, prepare(settings.root), closing)
+        ensure_defaults(services)
+        principal = services.access.principals.find(system_context("cli"), user)
+        if principal is None:
+            raise UnknownUser(f"There is no user `{user}`.", hint="`insjo user list` shows who there is.")
+        ctx = RequestContext(principal=principal.ref(), door="cli")
+        spec = StatementSpec(text, catalog=catalog, schema=schema)
+        result = services.sql.statements.run(ctx, spec, timeout_s=timeout_s)
+        names = [column.name for column in result.statement.columns]
+        columns = [result.table.column(index).to_pylist() for index in range(len(names))]
+        return names, list(zip(*columns, strict=True))
+    finally:
+        closing.close()
