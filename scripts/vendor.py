@@ -22,7 +22,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree as ET
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 RECIPE: Final = ROOT / "scripts" / "vendor"
@@ -168,9 +167,8 @@ def build_icons(work: Path, out: Path, names: list[str]) -> None:
         if not path.is_file():
             message = f"there is no icon `{name}` in this version of lucide"
             raise VendorError(message)
-        icon = ET.fromstring(path.read_text(encoding="utf-8"))  # noqa: S314 - a pinned package, not foreign input
-        body = "".join(ET.tostring(child, encoding="unicode") for child in icon)
-        body = re.sub(r"\sxmlns:\w+=\"[^\"]*\"|<(/?)ns\d+:", lambda hit: f"<{hit[1] or ''}" if hit[0].startswith("<") else "", body)
+        source = path.read_text(encoding="utf-8")
+        body = source[source.index(">", source.index("<svg")) + 1 : source.rindex("</svg>")]
         body = re.sub(r"\s+", " ", body).replace("> <", "><").replace(" />", "/>").strip()
         symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{body}</symbol>')
     text = '<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n"

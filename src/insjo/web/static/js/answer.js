@@ -80,9 +80,9 @@ export class Answer {
     if (!sources.length) return;
     const cards = sources.map((source) => {
       const parts = [el("span", { class: "source__number", text: source.number }), el("span", { class: "source__title", text: source.title }), el("span", { class: "source__place", text: source.place ?? "" })];
-      return el(source.href ? "a" : "div", { class: "source", role: "listitem", href: source.href ? safeAddress(source.href) : null }, ...parts);
+      return el("li", {}, el(source.href ? "a" : "div", { class: "source", href: source.href ? safeAddress(source.href) : null }, ...parts));
     });
-    this.main.append(el("div", { class: "sources", role: "list", "aria-label": t("chat_sources") }, ...cards));
+    this.main.append(el("ul", { class: "sources", "aria-label": t("chat_sources") }, ...cards));
   }
 
   /** @param {{message: string, hint?: string}} error @param {() => void} [retry] */

@@ -11,7 +11,7 @@ export const lang = root.lang || "en";
 export const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
 
 /** The nonce of this page, for libraries that add style elements. */
-export const nonce = () => document.querySelector("script[nonce]")?.nonce ?? "";
+export const nonce = () => /** @type {HTMLScriptElement | null} */ (document.querySelector("script[nonce]"))?.nonce ?? "";
 
 /**
  * The text of a key, with `{name}` replaced by its value.
@@ -67,7 +67,7 @@ export function el(tag, attributes = {}, ...children) {
     else if (name === "text") made.textContent = value;
     else made.setAttribute(name, value === true ? "" : String(value));
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  for (const child of children) if (child !== null && child !== undefined && child !== false) made.append(child);
   return made;
 }
 

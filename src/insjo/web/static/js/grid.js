@@ -117,12 +117,12 @@ export class InsjoGrid extends HTMLElement {
 
   paintHead() {
     this.setWidths();
-    const titles = this.columns.map((column, index) => this.title(column, index));
+    const titles = this.columns.map((column, index) => this.heading(column, index));
     this.head.replaceChildren(el("div", { class: "grid__index", role: "columnheader", "aria-colindex": "1" }, el("span", { class: "visually-hidden", text: t("grid_row") })), ...titles);
   }
 
   /** @param {Column} column @param {number} index */
-  title(column, index) {
+  heading(column, index) {
     const direction = this.sorted?.column === index ? this.sorted.direction : null;
     const arrow = direction ? icon(direction === "ascending" ? "arrow-up" : "arrow-down") : null;
     const kind = column.type ? el("small", { text: column.type.toLowerCase() }) : null;
