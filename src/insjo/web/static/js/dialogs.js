@@ -73,6 +73,12 @@ export function startDialogs() {
     },
     true,
   );
+  document.addEventListener("htmx:confirm", (event) => {
+    const { detail } = /** @type {CustomEvent} */ (event);
+    if (!detail.question) return;
+    event.preventDefault();
+    confirmDialog({ changes: detail.question }).then((said) => said && detail.issueRequest(true));
+  });
   document.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);
     const opener = target.closest?.("[data-dialog-open]");

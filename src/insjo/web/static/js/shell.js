@@ -3,6 +3,7 @@ import { isApple, t } from "./core.js";
 import { toast } from "./toasts.js";
 
 const YEAR_S = 31536000;
+const BUSY_MS = 8000;
 
 /** Sets the theme here and in the cookie that the server reads. @param {string} theme */
 function setTheme(theme) {
@@ -83,6 +84,20 @@ function startMenus() {
   document.addEventListener("focusin", (event) => close(/** @type {Element} */ (event.target).closest("details[data-menu]")));
 }
 
+/** A form that was sent is not sent again by a second click; a download gives the button back after a while. */
+function guardForms() {
+  document.addEventListener("submit", (event) => {
+    const button = /** @type {HTMLElement | null} */ (event.submitter);
+    if (event.defaultPrevented || !button) return;
+    if (button.getAttribute("aria-busy") === "true") event.preventDefault();
+    button.setAttribute("aria-busy", "true");
+    setTimeout(() => button.removeAttribute("aria-busy"), BUSY_MS);
+  });
+  window.addEventListener("pageshow", () => {
+    for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
+  });
+}
+
 /** Starts all of it. */
 export function startShell() {
   document.addEventListener("click", (event) => {
@@ -94,4 +109,5 @@ export function startShell() {
   });
   if (isApple) for (const key of document.querySelectorAll("[data-mod-key]")) key.textContent = `⌘ ${key.getAttribute("data-mod-key")}`;
   startMenus();
+  guardForms();
 }
