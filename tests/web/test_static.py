@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from insjo.agents.pages import PAGES
+
 WEB = Path(__file__).resolve().parents[2] / "src" / "insjo" / "web"
 STATIC = WEB / "static"
 TEMPLATES = WEB / "templates"
@@ -170,6 +172,7 @@ def test_every_icon_that_is_named_is_in_the_sprite() -> None:
     symbols = set(re.findall(r"<symbol id=\"([\w-]+)\"", (STATIC / "vendor" / "icons.svg").read_text(encoding="utf-8")))
     sources = "\n".join(path.read_text(encoding="utf-8") for path in [*MODULES, *LAYOUTS, *(TEMPLATES / "components").glob("*.html")])
     named = set(re.findall(r"\b(?:icon|iconButton)\(\"([a-z][\w-]+)\"", sources)) | set(re.findall(r"icon_name=\"([a-z][\w-]+)\"", sources))
+    named |= {page.icon for page in PAGES}
     assert len(named) > 20
     assert sorted(named - symbols) == []
 
