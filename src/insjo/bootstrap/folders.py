@@ -83,6 +83,18 @@ def master_key(folders: Folders) -> bytes:
     return key
 
 
+def advertise(folders: Folders, url: str) -> None:
+    """Write down under which address the server of this folder is reached, for commands that print links."""
+    (folders.run / "url").write_text(url, encoding="utf-8")
+
+
+def advertised(folders: Folders, default: str) -> str:
+    """Address of the server that was last started on this folder, or the one that the settings name."""
+    with contextlib.suppress(OSError):
+        return (folders.run / "url").read_text(encoding="utf-8")
+    return default
+
+
 @contextlib.contextmanager
 def exclusive(folders: Folders, name: str, *, wait: bool) -> Iterator[None]:
     """Hold a lock file of the data folder; the operating system lets go of it when the process dies.

@@ -11,7 +11,7 @@ import uvicorn
 
 from insjo.bootstrap.compose import Closing, build
 from insjo.bootstrap.defaults import ensure_defaults, first_links
-from insjo.bootstrap.folders import exclusive, prepare
+from insjo.bootstrap.folders import advertise, exclusive, prepare
 from insjo.bootstrap.outside import prepare_demo
 from insjo.kernel.errors import FailedPrecondition
 from insjo.web.app import create_app
@@ -64,6 +64,7 @@ def run(settings: Settings, *, with_demo: bool, announce: Callable[[Started], No
     with exclusive(folders, "server", wait=False):
         listener = _listen(settings)
         closing.add(listener.close)
+        advertise(folders, settings.base_url)
         progress("Opening the data folder ...")
         try:
             services = build(settings, folders, closing)

@@ -75,8 +75,10 @@ def user_create(words: argparse.Namespace) -> int:
 
 def _link(access: Access, settings: Settings, user: Principal) -> str:
     """A new sign-in link."""
+    from insjo.bootstrap.folders import Folders, advertised
+
     secret = access.signin_links.create(user.id, settings.signin_link_ttl_s)
-    return f"{settings.base_url}/sign-in/{secret}"
+    return f"{advertised(Folders.under(settings.root), settings.base_url)}/sign-in/{secret}"
 
 
 def user_link(words: argparse.Namespace) -> int:

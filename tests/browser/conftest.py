@@ -1,0 +1,40 @@
+"""One demo server and one browser for all journeys; each journey has a window of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.browser import chromium
+from tests.support.server import RunningServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path_factory.mktemp("browser") / "data", verb="demo") as server:
+        yield server.start()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def link_for(demo_server: RunningServer) -> Callable[[str], str]:
+    """A new sign-in link for a person."""
+
+    def make(name: str) -> str:
+        made = demo_server.insjo("user", "link", name, "--json", "--data", str(demo_server.data_dir))
+        secret = json.loads(made.stdout)["signin_link"].rsplit("/", 1)[1]
+        return f"{demo_server.url}/sign-in/{secret}"
+
+    return make
