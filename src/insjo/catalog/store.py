@@ -127,11 +127,6 @@ _SCHEMA_ROWS: Final = sa.select(schemas, catalogs.c.name.label("catalog_name")).
 Row = sa.RowMapping
 
 
-def is_unique_violation(error: Exception) -> bool:
-    """Whether the database refused a row because its name is taken."""
-    return isinstance(error, sa.exc.IntegrityError)
-
-
 def insert(connection: sa.Connection, table: sa.Table, values: Mapping[str, object]) -> None:
     """New row."""
     connection.execute(sa.insert(table).values(**values))
@@ -242,10 +237,9 @@ def contents_of_schema(connection: sa.Connection, schema_id: str) -> tuple[list[
     return list(inside), list(folders)
 
 
-def find_volume(connection: sa.Connection, catalog: str, schema: str, name: str) -> Row | None:
-    """Volume by name."""
-    query = _VOLUME_ROWS.where(catalogs.c.name == catalog, schemas.c.name == schema, volumes.c.name == name)
-    return connection.execute(query).mappings().first()
+def find_volume_at(connection: sa.Connection, location: str) -> str | None:
+    """Identifier of the volume whose folder this is."""
+    return connection.execute(sa.select(volumes.c.id).where(volumes.c.location == location)).scalar_one_or_none()
 
 
 def all_locations(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
@@ -314,8 +308,3 @@ def fetch_labels_of_paths(connection: sa.Connection, volume_id: str, hashes: Ite
     """Labels of some paths of a volume."""
     query = sa.select(file_labels.c.label).where(file_labels.c.volume_id == volume_id, file_labels.c.path_hash.in_(list(hashes)))
     return list(connection.execute(query).scalars())
-
-
-def lock_tables(connection: sa.Connection, row_id: str) -> None:
-    """Make other changes of this row wait until the transaction ends (PostgreSQL; on SQLite a writer is alone anyway)."""
-    connection.execute(sa.select(tables.c.id).where(tables.c.id == row_id).with_for_update())

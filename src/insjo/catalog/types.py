@@ -241,6 +241,7 @@ class DataFile:
     log_partition_values: Mapping[str, str | None] = field(default_factory=dict)
     modified_ms: int = 0
     deletion_vector: Mapping[str, Any] | None = None
+    tags: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def has_deletion_vector(self) -> bool:

@@ -286,3 +286,32 @@ def test_deltalake_writes_to_a_table_that_we_made(tmp_path: Path) -> None:
     assert sorted((row["id"], row["name"]) for row in read_files(snapshot)) == [(1, "b"), (2, "c")]
     assert snapshot.columns[0].comment == "the key"
     assert_same(location, snapshot)
+
+
+def test_files_that_are_alike_are_known_to_be(tmp_path: Path) -> None:
+    """Of columns without statistics the files themselves tell, and of our own files a tag that outlives checkpoints."""
+    foreign, storage = str(tmp_path / "foreign"), DeltaStorage()
+    rows = pa.table({"id": [1], "tags": pa.array([["a"]], pa.list_(pa.string())), "place": [{"x": 1, "y": {"z": [1.5]}}]})
+    write_deltalake(foreign, rows)
+    first = storage.snapshot(foreign)
+    assert first.uniform
+    write_deltalake(foreign, rows.append_column("more", pa.array([[1]], pa.list_(pa.int64()))), mode="append", schema_mode="merge")
+    second = storage.snapshot(foreign, held=first)
+    assert not second.uniform
+    assert not DeltaStorage().snapshot(foreign).uniform
+    DeltaTable(foreign).optimize.compact()
+    assert storage.snapshot(foreign, held=second).uniform
+
+    own = str(tmp_path / "own")
+    columns = [Column("id", "bigint"), Column("tags", "array<string>"), Column("place", "struct<x:bigint,y:struct<z:array<double>>>")]
+    storage.commit(own, Commit(-1, columns=checked_columns(columns), partition_columns=()))
+    file = write_file(own, rows)
+    storage.commit(own, Commit(0, [NewFile(file.path, 1, file.size_bytes)]))
+    DeltaTable(own).create_checkpoint()
+    (Path(own) / "_delta_log" / f"{0:020d}.json").unlink()
+    (Path(own) / file.path).rename(tmp_path / "away")  # So that only the tag can tell.
+    assert DeltaStorage().snapshot(own).uniform
+    (tmp_path / "away").rename(Path(own) / file.path)
+    nested = [*columns[:2], Column("place", "struct<x:bigint,y:struct<z:array<double>,more:int>>")]
+    storage.commit(own, Commit(1, columns=checked_columns(nested)))
+    assert not storage.snapshot(own).uniform

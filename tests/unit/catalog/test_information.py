@@ -6,7 +6,7 @@ from sqlalchemy import event
 from insjo.access.types import Privilege, SecurableKind
 from insjo.catalog.errors import CatalogAlreadyExists, InvalidName, SchemaAlreadyExists
 from insjo.catalog.types import Column, TableName
-from insjo.kernel.errors import InvalidArgument, InsjoError, NotFound
+from insjo.kernel.errors import InsjoError, InvalidArgument, NotFound
 from tests.support.lake import Lake, columns
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from insjo.adapters.delta import features, log, replay, schema
+from insjo.adapters.delta import features, footers, log, replay, schema
 from insjo.catalog.errors import CommitConflict, DiskFull, FeatureUnsupported, TableDamaged
 from insjo.kernel.ids import new_id
 
@@ -133,7 +133,12 @@ def _plan(location: str, commit: Commit, before: replay.LogState | None) -> _Pla
         removes = [_remove(each) for each in commit.removes]
         adds = []
     partition_columns = [column for name in partition_names for column in columns if column.name == name]
-    adds = adds + [_add(location, each, partition_columns, changes_rows=commit.operation != "OPTIMIZE") for each in commit.adds]
+    if commit.adds:
+        fields = schema.write_fields(columns, before.fields if before else ())
+        digest = footers.digest_of(fields, partition_names)
+        for each in commit.adds:
+            tags = {footers.TAG: digest} if footers.has_all(f"{location}/{each.path}", fields, partition_names) else {}
+            adds.append(_add(location, each, partition_columns, tags, changes_rows=commit.operation != "OPTIMIZE"))
     if before is not None:
         _refuse_features(before, removes=bool(removes))
     if commit.operation == "OPTIMIZE":
@@ -210,6 +215,7 @@ def _restored(target: Snapshot, before: replay.LogState | None) -> tuple[list[di
                 "modificationTime": file.modified_ms,
                 "dataChange": True,
                 **({"stats": _stats_text(file.stats)} if file.stats is not None else {}),
+                **({"tags": dict(file.tags)} if file.tags else {}),
                 **({"deletionVector": dict(file.deletion_vector)} if file.deletion_vector else {}),
             },
         }
@@ -239,7 +245,14 @@ def _remove(file: DataFile) -> dict[str, Any]:
     return {"remove": action}
 
 
-def _add(location: str, file: NewFile, partition_columns: Sequence[Column], *, changes_rows: bool) -> dict[str, Any]:
+def _add(
+    location: str,
+    file: NewFile,
+    partition_columns: Sequence[Column],
+    tags: dict[str, str],
+    *,
+    changes_rows: bool,
+) -> dict[str, Any]:
     """The `add` action of a file that must lie under the table's location, with the size that the writer told."""
     path = Path(location) / file.path
     if file.path.startswith("/") or ".." in Path(file.path).parts:
@@ -267,6 +280,8 @@ def _add(location: str, file: NewFile, partition_columns: Sequence[Column], *, c
         stats["numRecords"] = file.rows
     if stats:
         action["stats"] = _stats_text(stats)
+    if tags:
+        action["tags"] = tags
     return {"add": action}
 
 

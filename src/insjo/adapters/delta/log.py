@@ -24,7 +24,7 @@ _COMMIT = re.compile(r"(\d{20})\.json")
 _CLASSIC = re.compile(r"(\d{20})\.checkpoint\.parquet")
 _PARTS = re.compile(r"(\d{20})\.checkpoint\.(\d{10})\.(\d{10})\.parquet")
 _V2 = re.compile(r"(\d{20})\.checkpoint\.[0-9a-fA-F-]{36}\.(json|parquet)")
-_ADD_FIELDS = ("path", "partitionValues", "size", "modificationTime", "stats", "deletionVector")
+_ADD_FIELDS = ("path", "partitionValues", "size", "modificationTime", "stats", "deletionVector", "tags")
 
 
 class AddAction(msgspec.Struct, rename="camel"):
@@ -35,6 +35,7 @@ class AddAction(msgspec.Struct, rename="camel"):
     modification_time: int = 0
     partition_values: dict[str, str | None] | None = None
     stats: str | None = None
+    tags: dict[str, str | None] | None = None
     deletion_vector: dict[str, Any] | None = None
 
 

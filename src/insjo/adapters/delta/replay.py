@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from insjo.adapters.delta import features, log, schema
+from insjo.adapters.delta import features, footers, log, schema
 from insjo.catalog.errors import TableDamaged, VersionNotFound
 from insjo.catalog.types import Column, DataFile, Snapshot
 
@@ -35,6 +35,7 @@ class LogState:
 
     Attributes:
         partial: Files of which it is not known that they have every column.
+        lacking: Those among them of which it is known that they have not.
         outside: A file that lies outside the table's folder, or an empty text; such tables are not read.
         commit_mark: Identity of the commit file, to notice that the table was made anew under the same path.
     """
@@ -48,6 +49,7 @@ class LogState:
     unknown_type: str
     files: dict[FileKey, DataFile]
     partial: frozenset[FileKey]
+    lacking: frozenset[FileKey]
     vectors: int
     outside: str
     commit_mark: tuple[int, int]
@@ -186,6 +188,7 @@ def _build(location: str, version: int, actions: list[log.Action], before: LogSt
         unknown_type=unknown_type,
         files={},
         partial=frozenset(),
+        lacking=before.lacking if before and not schema_changed else frozenset(),
         vectors=0,
         outside=before.outside if before else "",
         commit_mark=commit_mark(location, version),
@@ -200,7 +203,7 @@ def _with_files(
     files = dict(before.files) if before else {}
     partial = set(before.partial) if before else set()
     outside = state.outside
-    expected = schema.leaves(state.fields, state.partition_names)
+    expected = _Expected(schema.leaves(state.fields, state.partition_names), footers.digest_of(state.fields, state.partition_names))
     reader = _FileReader(location, state)
     adds: list[tuple[FileKey, DataFile]] = []
     for action in actions:
@@ -220,7 +223,16 @@ def _with_files(
         files[key] = made
         (partial.discard if _complete(made, expected) else partial.add)(key)
     vectors = sum(1 for file in files.values() if file.deletion_vector) if _any_vector(before, adds) else 0
-    return replace(state, files=files, partial=frozenset(partial), vectors=vectors, outside=outside)
+    return replace(state, files=files, partial=frozenset(partial), lacking=state.lacking & partial, vectors=vectors, outside=outside)
+
+
+def look_into_files(state: LogState) -> LogState:
+    """The state after a look into those files of which the log does not tell whether they have every column, if they are few."""
+    unknown = state.partial - state.lacking
+    if not unknown or len(unknown) > footers.FILES_MAX or features.mapped(state.configuration):
+        return state
+    whole = {key for key in unknown if footers.has_all(state.files[key].path, state.fields, state.partition_names)}
+    return replace(state, partial=state.partial - whole, lacking=state.lacking | (unknown - whole))
 
 
 def _any_vector(before: LogState | None, adds: list[tuple[FileKey, DataFile]]) -> bool:
@@ -256,6 +268,7 @@ class _FileReader:
             log_partition_values=raw,
             modified_ms=add.modification_time,
             deletion_vector=add.deletion_vector,
+            tags=add.tags or {},
         )
 
     def _read_stats(self, text: str | None) -> dict[str, Any] | None:
@@ -295,10 +308,20 @@ def _vector_elsewhere(vector: Mapping[str, Any] | None) -> bool:
     return vector.get("storageType") != "u" or (prefix != "" and not (prefix.isascii() and prefix.isalnum()))
 
 
-def _complete(file: DataFile, expected: Mapping[str, Any]) -> bool:
-    """Whether the statistics prove that the file has every column."""
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What a file that has every column has in its statistics, or in its tag."""
+
+    leaves: Mapping[str, Any]
+    digest: str
+
+
+def _complete(file: DataFile, expected: _Expected) -> bool:
+    """Whether the log proves that the file has every column."""
+    if file.tags.get(footers.TAG) == expected.digest:
+        return True
     counts = (file.stats or {}).get("nullCount")
-    return isinstance(counts, dict) and _covers(counts, expected)
+    return isinstance(counts, dict) and _covers(counts, expected.leaves)
 
 
 def _covers(counts: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:

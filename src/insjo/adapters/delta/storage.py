@@ -58,8 +58,8 @@ class DeltaStorage:
                 return held
             if version is None:
                 newest = self._newest_after(location, held.version)
-                return held if newest == held.version else replay.snapshot_of(replay.advance(location, state, newest))
-        return replay.snapshot_of(replay.load(location, version, state))
+                return held if newest == held.version else _snapshot(replay.advance(location, state, newest))
+        return _snapshot(replay.load(location, version, state))
 
     def commit(self, location: str, commit: Commit) -> int:
         """See the port."""
@@ -165,6 +165,10 @@ class DeltaStorage:
         for version in versions:
             times.append(max(known[version], times[-1] + 1 if times else 0))
         return versions, times
+
+
+def _snapshot(state: replay.LogState) -> Snapshot:
+    return replay.snapshot_of(replay.look_into_files(state))
 
 
 def _texts(value: Any) -> dict[str, str]:  # noqa: ANN401  # JSON of the log.

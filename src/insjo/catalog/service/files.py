@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from insjo.access.types import Label, Privilege, join_all
 from insjo.catalog import store
-from insjo.catalog.errors import DirectoryNotEmpty, FileAlreadyExists, FileNotFound, TooManyFiles
+from insjo.catalog.errors import DirectoryNotEmpty, FileAlreadyExists, FileNotFound, InvalidPath, TooManyFiles
 from insjo.catalog.service import paths
 from insjo.catalog.types import FileEntry, LocalFile
 from insjo.kernel.errors import did_you_mean
@@ -185,7 +185,32 @@ class Files:
             for each in sorted(matches, key=lambda each: each.path)
         ]
 
+    def resolve_directory(self, ctx: RequestContext, path: str) -> str:
+        """The local folder of a directory in which an engine may read and write; needs READ VOLUME and WRITE VOLUME.
+
+        The directory is made if it is not there.  A volume as a whole is none: it holds what Insjö puts beside the files.
+        """
+        where, volume = self._open(ctx, path, Privilege.READ_VOLUME)
+        self._parts.access.authority.authorize(ctx, Privilege.WRITE_VOLUME, volume.id)
+        if not where.inside:
+            message = f"`{where.text}` is a volume; name a directory in it."
+            raise InvalidPath(message)
+        self._parts.files.make_directory(volume.location, where.inside)
+        return f"{volume.location}/{where.inside}"
+
     # -------------------------------------------------------------------------------------------------------------- labels
+
+    def label_of_location(self, location: str) -> Label | None:
+        """Effective label of a local folder in a volume, or None when it lies in none: for tables whose files lie there."""
+        home = str(self._parts.volume_folder) + "/"
+        folder, _, inside = location.removeprefix(home).partition("/")
+        if not location.startswith(home):
+            return None
+        with self._parts.database.read() as connection:
+            volume_id = store.find_volume_at(connection, home + folder)
+        if volume_id is None:
+            return None
+        return self._parts.access.labels.effective(volume_id).join(self._own(volume_id, inside, inherited=True))
 
     def label(self, ctx: RequestContext, path: str) -> Label:
         """Effective label of a file or directory: its own joined with those above it; needs READ VOLUME."""

@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from insjo.access.errors import AccessDenied, TableNotFound
-from insjo.access.types import Privilege, SecurableKind
+from insjo.access.types import LabelSet, Privilege, SecurableKind
 from insjo.catalog import store
 from insjo.catalog.errors import WrongTableType
 from insjo.catalog.service.parts import table_of
-from insjo.catalog.types import ResolvedTable, Table, TableName
+from insjo.catalog.types import ResolvedTable, Table, TableName, TableType
 from insjo.kernel.errors import InsjoError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from insjo.access.types import LabelSet
+    from insjo.catalog.service.files import Files
     from insjo.catalog.service.parts import Parts
     from insjo.catalog.service.snapshots import Snapshots
     from insjo.kernel.context import RequestContext
@@ -28,9 +28,10 @@ NAMES_MAX = 500
 class Resolution:
     """Resolves names of tables for a caller."""
 
-    def __init__(self, parts: Parts, snapshots: Snapshots) -> None:
+    def __init__(self, parts: Parts, snapshots: Snapshots, files: Files) -> None:
         self._parts = parts
         self._snapshots = snapshots
+        self._files = files
 
     def resolve_many(self, ctx: RequestContext, names: Sequence[TableName], privilege: Privilege = Privilege.SELECT) -> list[ResolvedTable]:
         """The tables in the order of their names, if the caller holds the privilege on every one.
@@ -98,7 +99,16 @@ class Resolution:
             snapshot = self._snapshots.readable(table.id, table.location, snapshot)
         # The log tells the columns: another writer may have changed them, or an older version had others.
         table = replace(table, columns=snapshot.columns, partition_columns=snapshot.partition_columns)
+        if table.table_type is TableType.EXTERNAL:
+            labels = self._with_place(table, labels)
         return ResolvedTable(table, snapshot, labels.label, labels.columns)
+
+    def _with_place(self, table: Table, labels: LabelSet) -> LabelSet:
+        """Labels joined with that of the directory in whose files the rows lie; whoever labels the files labels the table."""
+        place = self._files.label_of_location(table.location)
+        if place is None:
+            return labels
+        return LabelSet(labels.label.join(place), {name: each.join(place) for name, each in labels.columns.items()})
 
 
 def _raise_all(problems: list[InsjoError]) -> None:

@@ -56,14 +56,14 @@ class CatalogRoom:
         parts = Parts(database=database, clock=clock, access=access, storage=storage, copies=copies, files=files, root=root)
         snapshots = Snapshots(parts)
         removals = Removals(parts, snapshots)
-        resolution = Resolution(parts, snapshots)
         self._parts = parts
         self._removals = removals
         self.schemas = Schemas(parts, removals)
         self.catalogs = Catalogs(parts, self.schemas)
         self.volumes = Volumes(parts, removals)
         self.files = Files(parts, self.volumes)
-        self.tables = Tables(parts, snapshots, resolution, Writes(parts, snapshots, resolution), removals)
+        resolution = Resolution(parts, snapshots, self.files)
+        self.tables = Tables(parts, snapshots, resolution, Writes(parts, snapshots, resolution), removals, self.files)
         self.information = Information(parts)
 
     def start(self) -> None:
