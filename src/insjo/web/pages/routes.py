@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.pages import audit, catalog, docs, endpoints, home, ingest, jobs, knowledge, people, playground, session, sql, tokens, usage
+from insjo.web.pages import (
+    apps,
+    audit,
+    catalog,
+    chat,
+    docs,
+    endpoints,
+    home,
+    ingest,
+    jobs,
+    knowledge,
+    people,
+    playground,
+    session,
+    sql,
+    tokens,
+    usage,
+)
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -18,6 +35,8 @@ PAGE_ROUTES: tuple[DoorRoute, ...] = (
     *ingest.ROUTES,
     *knowledge.ROUTES,
     *playground.ROUTES,
+    *chat.ROUTES,
+    *apps.ROUTES,
     *usage.ROUTES,
     *jobs.ROUTES,
     *people.ROUTES,
