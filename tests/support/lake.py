@@ -63,11 +63,14 @@ class Lake:
 
 
 @contextmanager
-def open_lake(root: Path) -> Iterator[Lake]:
-    """The lake in a folder; made there at the first call, and opened again at later ones."""
+def open_lake(root: Path, url: str = "") -> Iterator[Lake]:
+    """The lake in a folder; made there at the first call, and opened again at later ones.
+
+    The metadata lie in a SQLite file of the folder unless another database is named.
+    """
     for name in ("tables", "volumes"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    database = Database(f"sqlite:///{root / 'insjo.db'}")
+    database = Database(url or f"sqlite:///{root / 'insjo.db'}")
     metadata.create_all(database.engine)
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     access = Access(database=database, clock=SystemClock(), settings=Settings(), key=KEY, hasher=hasher)
