@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from insjo.gateway.types import UsageRecord
 from insjo.kernel.database import Database, UtcDateTime, metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from insjo.kernel.paging import PageRequest
@@ -50,7 +50,7 @@ usage = sa.Table(
     sa.Column("principal", sa.String(255), nullable=False),
     sa.Column("on_behalf_of", sa.String(255), nullable=False),
     sa.Column("door", sa.String(32), nullable=False),
-    sa.Column("endpoint_id", sa.String(64), nullable=False, index=True),
+    sa.Column("endpoint_id", sa.String(64), nullable=False),
     sa.Column("endpoint", sa.String(255), nullable=False),
     sa.Column("served_by", sa.String(255), nullable=False),
     sa.Column("served_model", sa.String(255), nullable=False),
@@ -71,9 +71,10 @@ usage = sa.Table(
     sa.Column("duration_ms", sa.Float, nullable=False),
 )
 
-USAGE_FIELDS = tuple(each.name for each in fields(UsageRecord))
 FETCH_ROWS = 1000
 DAY_US = 86_400_000_000
+_AT = UtcDateTime()
+_NO_DIALECT = sqlite.dialect()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +179,21 @@ class UsageStore:
         """Work on this database."""
         self._database = database
 
-    def insert_new(self, records: Sequence[Mapping[str, object]]) -> None:
-        """Add rows; those that are there already (a journal that is read twice) are left alone."""
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        statement = dialect.insert(usage).on_conflict_do_nothing(index_elements=["id"])
+    def insert_new(self, records: Sequence[UsageRecord]) -> None:
+        """Add rows; those that are there already (a journal that is read twice) are left alone.
+
+        Written as SQL text, which both databases understand alike: it takes a third of the time of the expression language, and
+        there is one row for every request to a model.
+        """
+        if not records:
+            return
+        mark = "?" if self._database.is_sqlite else "%s"
+        columns = ", ".join(f'"{name}"' for name in UsageRecord._fields)
+        marks = ", ".join([mark] * len(UsageRecord._fields))
+        statement = f"INSERT INTO {usage.name} ({columns}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"  # noqa: S608  # Own names only.
+        rows = [(each.id, _AT.process_bind_param(each.at, _NO_DIALECT), *each[2:]) for each in records]
         with self._database.write() as connection:
-            connection.execute(statement, [dict(record) for record in records])
+            connection.exec_driver_sql(statement, rows)
 
     def fetch_page(self, scope: UsageScope, page: PageRequest, endpoint: str = "", request_id: str = "") -> list[UsageRecord]:
         """Newest first, one more than the page holds."""
@@ -231,13 +241,3 @@ class UsageStore:
             query = query.where(usage.c.at < until)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def as_row(record: UsageRecord) -> dict[str, object]:
-    """The record as a row."""
-    return {name: getattr(record, name) for name in USAGE_FIELDS}
-
-
-def as_rows(records: Iterable[UsageRecord]) -> list[dict[str, object]]:
-    """The records as rows."""
-    return [as_row(record) for record in records]

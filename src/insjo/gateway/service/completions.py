@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     from insjo.gateway.types import Message, Route, Upstream
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
+    from insjo.kernel.threads import Threads
 
 PATH: Final = "/chat/completions"
 PURPOSE: Final = "completion"
+LONG_BYTES: Final = 32 * 1024
+"""Longer requests are read and labelled in a thread, so that the others do not wait."""
+
 OK: Final = 200
 TOO_MANY: Final = 429
 CALLERS_FAULT: Final = frozenset({400, 409, 413, 415, 422})
@@ -133,8 +137,10 @@ class Completions:
         usage: Usage,
         chat_provider: ChatProvider,
         runtime: ModelRuntime | None,
+        threads: Threads,
     ) -> None:
         """Keep what a request passes through."""
+        self._threads = threads
         self._access = access
         self._clock = clock
         self._snapshots = snapshots
@@ -160,13 +166,16 @@ class Completions:
             ModelNotLoaded: The local model is not ready.
             UpstreamFailed: No provider answered.
         """
-        read = read_body(request.body)
+        read = read_body(request.body) if len(request.body) < LONG_BYTES else await self._threads.run(read_body, request.body)
         check_chat(read)
         view = await self._snapshots.admit(ctx, request.endpoint or read.model, Task.CHAT)
         meter = Meter(ctx, view, self._usage, self._clock)
         meter.streamed = read.stream
         try:
-            provenance = self.label(read, request.parts, request.raise_to)
+            if len(request.body) < LONG_BYTES:
+                provenance = self.label(read, request.parts, request.raise_to)
+            else:
+                provenance = await self._threads.run(self.label, read, request.parts, request.raise_to)
 
             async def attempt(candidate: Candidate) -> _Opened:
                 return await self._open(ctx, candidate, provenance, read)

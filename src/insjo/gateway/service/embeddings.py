@@ -15,7 +15,7 @@ from insjo.access.service.flow import hash_of
 from insjo.access.types import Provenance
 from insjo.gateway.errors import ProviderGarbled, ProviderRefused, RequestInvalid
 from insjo.gateway.service import text
-from insjo.gateway.service.completions import ELSEWHERE, OK, check_status
+from insjo.gateway.service.completions import ELSEWHERE, LONG_BYTES, OK, check_status
 from insjo.gateway.service.meter import Meter
 from insjo.gateway.service.wire import INPUTS_MAX, estimate, read_body, read_embeddings, read_usage, with_model
 from insjo.gateway.types import EmbeddingAnswer, EmbeddingInput, ProviderRequest, ServedKind, Task, TokenUsage
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from insjo.gateway.types import Embedded, EmbeddingKind, EmbeddingRequest, Route
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
+    from insjo.kernel.threads import Threads
 
 PATH: Final = "/embeddings"
 PURPOSE: Final = "embedding"
@@ -72,8 +73,10 @@ class Embeddings:
         usage: Usage,
         chat_provider: ChatProvider,
         embedding_provider: EmbeddingProvider | None,
+        threads: Threads,
     ) -> None:
         """Keep what a request passes through."""
+        self._threads = threads
         self._access = access
         self._clock = clock
         self._snapshots = snapshots
@@ -96,10 +99,10 @@ class Embeddings:
             FlowBlocked: The content may go to none of the served models.
             UpstreamFailed: No provider answered.
         """
-        read = read_body(request.body)
+        read = read_body(request.body) if len(request.body) < LONG_BYTES else await self._threads.run(read_body, request.body)
         view = await self._snapshots.admit(ctx, request.endpoint or read.model, Task.EMBEDDINGS)
         wanted = read_embeddings(read)
-        provenance = self._access.fingerprints.label_text(read.text())
+        provenance = await self._label(read.text())
         if request.raise_to is not None:
             provenance = provenance.join(Provenance(request.raise_to))
 
@@ -128,7 +131,7 @@ class Embeddings:
         """
         view = await self._snapshots.admit(ctx, endpoint, Task.EMBEDDINGS)
         if provenance is None:
-            provenance = self._access.fingerprints.label_text("\n".join(texts))
+            provenance = await self._label("\n".join(texts))
         vectors: list[bytes] = []
         answer: EmbeddingAnswer | None = None
         tokens = 0
@@ -148,6 +151,11 @@ class Embeddings:
         if self._loop is not None and self._loop.is_running():
             return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
         return asyncio.run(asked)
+
+    async def _label(self, given: str) -> Provenance:
+        """Label of text from outside; a long one is read in a thread, so that other requests do not wait."""
+        label_text = self._access.fingerprints.label_text
+        return label_text(given) if len(given) < LONG_BYTES else await self._threads.run(label_text, given)
 
     async def _embed_group(
         self, ctx: RequestContext, view: EndpointView, texts: tuple[str, ...], kind: EmbeddingKind, provenance: Provenance

@@ -10,7 +10,6 @@ from insjo.kernel.errors import InsjoError
 from insjo.kernel.ids import new_id
 
 if TYPE_CHECKING:
-    from insjo.access.types import Label
     from insjo.gateway.service.snapshot import Candidate, EndpointView
     from insjo.gateway.service.usage import Usage
     from insjo.gateway.types import Outcome, Prices
@@ -23,7 +22,19 @@ TOKENS_OF_PRICE = 1_000_000
 class Meter:
     """Counts one request; `settle` is called once, in a `finally`."""
 
-    __slots__ = ("_clock", "_ctx", "_settled", "_started_s", "_usage", "_view", "candidate", "first_byte_s", "label", "outcome", "streamed")
+    __slots__ = (
+        "_clock",
+        "_ctx",
+        "_settled",
+        "_started_s",
+        "_usage",
+        "_view",
+        "candidate",
+        "first_byte_s",
+        "label_text",
+        "outcome",
+        "streamed",
+    )
 
     def __init__(self, ctx: RequestContext, view: EndpointView, usage: Usage, clock: Clock) -> None:
         """Start the clock."""
@@ -35,7 +46,7 @@ class Meter:
         self._started_s = time.perf_counter()
         self.first_byte_s = 0.0
         self.candidate: Candidate | None = None
-        self.label: Label | None = None
+        self.label_text = ""
         self.outcome: Outcome = "direct"
         self.streamed = False
 
@@ -75,7 +86,7 @@ class Meter:
                 outcome="blocked" if status == "blocked" else self.outcome,
                 status=status,
                 error_code=_code_of(error),
-                label=self.label.text() if self.label else "",
+                label=self.label_text,
                 streamed=self.streamed,
                 input_tokens=tokens.input_tokens,
                 output_tokens=tokens.output_tokens,

@@ -71,6 +71,7 @@ class GatewayRoom:
             usage=self.usage,
             chat_provider=chat_provider,
             runtime=runtime,
+            threads=threads,
         )
         self.embeddings = Embeddings(
             access=access,
@@ -80,6 +81,7 @@ class GatewayRoom:
             usage=self.usage,
             chat_provider=chat_provider,
             embedding_provider=embedding_provider,
+            threads=threads,
         )
 
     def bootstrap(self) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from insjo.access.service.flow import hash_of, may_flow
-from insjo.gateway.errors import ProviderBusy
+from insjo.gateway.errors import ProviderBusy, ProviderRefused
+from insjo.gateway.service.snapshot import Plan
 from insjo.gateway.types import Route
 from insjo.kernel.errors import InsjoError, Unavailable, UpstreamFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from insjo.access.errors import FlowBlocked
     from insjo.access.service.facade import Access
-    from insjo.access.types import Provenance
+    from insjo.access.types import Label, Provenance
     from insjo.gateway.service.meter import Meter
     from insjo.gateway.service.snapshot import Candidate, EndpointView
     from insjo.gateway.types import Outcome
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from insjo.kernel.threads import Threads
 
 T = TypeVar("T")
+
+PLANS_MAX: Final = 256
+"""Labels for which an endpoint remembers what it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +64,12 @@ class Router:
             FlowBlocked: No served model that the policy allows may receive the content.
             UpstreamFailed: All that may receive it failed; the error of the last.
         """
-        meter.label = label = provenance.label
-        refused: list[tuple[Candidate, str]] = []
+        plan = view.plans.get(provenance.label) or make_plan(view, provenance.label)
+        meter.label_text = plan.label_text
         failure: InsjoError | None = None
-        for candidate in view.candidates:
-            decision = may_flow(label, candidate.clearance)
-            if not decision.allowed:
-                refused.append((candidate, decision.reason))
-                if view.policy.on_conflict == "block":
-                    break
-                continue
-            meter.candidate = candidate
-            outcome: Outcome = "rerouted" if refused else "failed_over" if failure else "direct"
-            meter.outcome = outcome
+        for candidate in plan.cleared:
+            route = plan.route if failure is None and plan.route is not None else _route(view, candidate, plan, provenance.label, failure)
+            meter.candidate, meter.outcome = candidate, route.outcome
             try:
                 if candidate.unusable is not None:
                     raise candidate.unusable
@@ -81,21 +77,21 @@ class Router:
             except (UpstreamFailed, Unavailable, ProviderBusy) as error:
                 failure = _named(error, candidate)
                 continue
-            route = self._describe(view, candidate, provenance, outcome, refused, failure)
-            if outcome == "rerouted":
+            if route.outcome == "rerouted":
                 self._record(ctx, view, route, provenance, candidate)
             return Routed(result, candidate, route)
-        if failure is not None:
-            raise failure
-        raise await self._block(ctx, refused[0], provenance, content, purpose)
+        if failure is None:
+            meter.candidate = None
+            raise await self._block(ctx, plan, provenance, content, purpose)
+        raise failure
 
-    async def _block(
-        self, ctx: RequestContext, refused: tuple[Candidate, str], provenance: Provenance, content: bytes, purpose: str
-    ) -> FlowBlocked:
+    async def _block(self, ctx: RequestContext, plan: Plan, provenance: Provenance, content: bytes, purpose: str) -> InsjoError:
         """Let `access` write the refusal down and word it; in a thread, since a refusal is written at once."""
-        destination = refused[0].clearance.destination
-        block = self._access.flows.block
-        return await self._threads.run(block, ctx, provenance, destination, refused[1], purpose, content_hash=hash_of(content))
+        if plan.refused is None:
+            return ProviderRefused("This endpoint has no served model.")
+        refused, reason = plan.refused
+        block, destination = self._access.flows.block, refused.clearance.destination
+        return await self._threads.run(block, ctx, provenance, destination, reason, purpose, content_hash=hash_of(content))
 
     def _record(self, ctx: RequestContext, view: EndpointView, route: Route, provenance: Provenance, candidate: Candidate) -> None:
         self._access.audit.record(
@@ -110,21 +106,37 @@ class Router:
             reason=route.reason,
         )
 
-    @staticmethod
-    def _describe(
-        view: EndpointView,
-        candidate: Candidate,
-        provenance: Provenance,
-        outcome: Outcome,
-        refused: list[tuple[Candidate, str]],
-        failure: InsjoError | None,
-    ) -> Route:
-        reason = ""
-        if refused:
-            reason = f"`{refused[0][0].served.name}` may not receive this: {refused[0][1]}"
-        elif failure is not None:
-            reason = f"Another served model failed: {failure.message}"
-        return Route(view.name, candidate.served.name, candidate.endpoint, outcome, reason, provenance.label)
+
+def make_plan(view: EndpointView, label: Label) -> Plan:
+    """Ask for each served model whether it may receive content of this label, and remember the answers with the endpoint."""
+    cleared: list[Candidate] = []
+    refused: tuple[Candidate, str] | None = None
+    for candidate in view.candidates:
+        decision = may_flow(label, candidate.clearance)
+        if decision.allowed:
+            cleared.append(candidate)
+        elif refused is None and not cleared:
+            refused = (candidate, decision.reason)
+            if view.policy.on_conflict == "block":
+                break
+    plan = Plan(tuple(cleared), refused, None, label.text())
+    if cleared:
+        plan = replace(plan, route=_route(view, cleared[0], plan, label, None))
+    if len(view.plans) >= PLANS_MAX:
+        view.plans.clear()
+    view.plans[label] = plan
+    return plan
+
+
+def _route(view: EndpointView, candidate: Candidate, plan: Plan, label: Label, failure: InsjoError | None) -> Route:
+    """The way to a served model in words."""
+    outcome: Outcome = "direct"
+    reason = ""
+    if plan.refused is not None:
+        outcome, reason = "rerouted", f"`{plan.refused[0].served.name}` may not receive this: {plan.refused[1]}"
+    elif failure is not None:
+        outcome, reason = "failed_over", f"Another served model failed: {failure.message}"
+    return Route(view.name, candidate.served.name, candidate.endpoint, outcome, reason, label)
 
 
 def _named(error: InsjoError, candidate: Candidate) -> InsjoError:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from insjo.access.service.facade import Access
-    from insjo.access.types import Decision
+    from insjo.access.types import Decision, Label
     from insjo.gateway.service.endpoints import Endpoints
     from insjo.gateway.service.vault import Vault
     from insjo.gateway.store import EndpointRow
-    from insjo.gateway.types import ServedModel
+    from insjo.gateway.types import Route, ServedModel
     from insjo.kernel.context import RequestContext
     from insjo.kernel.threads import Threads
 
@@ -55,8 +55,28 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What an endpoint does with content of one label.
+
+    Attributes:
+        cleared: The served models that may receive it, in order.
+        refused: The first one that may not, with the reason, if it stands before one that may.
+        route: The way to the first of `cleared`, when it answers.
+        label_text: The label in words.
+    """
+
+    cleared: tuple[Candidate, ...]
+    refused: tuple[Candidate, str] | None
+    route: Route | None
+    label_text: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointView:
-    """An endpoint as requests see it: its own served models in order, then those of its fallback."""
+    """An endpoint as requests see it: its own served models in order, then those of its fallback.
+
+    `plans` fills as content of new labels comes; it lives no longer than the clearances from which it is made.
+    """
 
     id: str
     name: str
@@ -65,6 +85,7 @@ class EndpointView:
     candidates: tuple[Candidate, ...]
     created_s: int
     revision: int
+    plans: dict[Label, Plan] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from insjo.access.types import Privilege, SecurableKind
-from insjo.gateway.store import USAGE_FIELDS, UsageScope, UsageStore, as_row, as_rows
+from insjo.gateway.store import UsageScope, UsageStore
 from insjo.gateway.types import UsageRecord
 from insjo.kernel.context import SYSTEM
 from insjo.kernel.paging import Page, PageRequest, page_of
@@ -107,7 +107,7 @@ class Usage:
             while self._pending:
                 batch = [self._pending[index] for index in range(min(BATCH_MAX, len(self._pending)))]
                 try:
-                    self._store.insert_new(as_rows(batch))
+                    self._store.insert_new(batch)
                 except SQLAlchemyError:
                     _log.warning("usage goes to the journal: the metadata database takes no rows", exc_info=True)
                     self._journal.append(batch)
@@ -158,7 +158,7 @@ class Usage:
         records = self._journal.take()
         try:
             for begin in range(0, len(records), BATCH_MAX):
-                self._store.insert_new(as_rows(records[begin : begin + BATCH_MAX]))
+                self._store.insert_new(records[begin : begin + BATCH_MAX])
         except SQLAlchemyError:
             return  # Still away.
         if records:
@@ -194,7 +194,7 @@ class _Journal:
 
     def append(self, records: Sequence[UsageRecord]) -> None:
         """Add records; when the file is full or the disk fails they are lost, which the log says."""
-        lines = [json.dumps({**as_row(record), "at": record.at.isoformat()}) + "\n" for record in records]
+        lines = [json.dumps({**record._asdict(), "at": record.at.isoformat()}) + "\n" for record in records]
         with self._lock:
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +219,7 @@ class _Journal:
                 try:
                     row = json.loads(line)
                     row["at"] = datetime.fromisoformat(row["at"])
-                    found.append(UsageRecord(**{name: row[name] for name in USAGE_FIELDS}))
+                    found.append(UsageRecord(**row))
                 except (ValueError, KeyError, TypeError):
                     _log.warning("a line of the usage journal cannot be read and is left out")
         return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,43 @@ class ReadBody:
         return joined
 
 
+class _Reader:
+    """Parses JSON and collects its texts on the way; one request at a time."""
+
+    __slots__ = ("_decode", "repeated", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.repeated = ""
+        self._decode = json.JSONDecoder(object_pairs_hook=self._collect).decode
+
+    def read(self, text: str) -> Any:  # noqa: ANN401  # JSON is what it is.
+        """The parsed text; `texts` and `repeated` tell the rest."""
+        self.texts = []
+        self.repeated = ""
+        return self._decode(text)
+
+    def _collect(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        texts = self.texts
+        for key, value in pairs:
+            if key not in _KNOWN_WORDS:
+                texts.append(key)
+            kind = value.__class__
+            if kind is str:
+                if value not in _KNOWN_WORDS:
+                    texts.append(value)
+            elif kind is list:
+                _collect_items(value, texts)
+        found = dict(pairs)
+        # The outermost object is closed last, so that what remains here is its own repetition.
+        self.repeated = "" if len(found) == len(pairs) else next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
+        return found
+
+
+_READERS: deque[_Reader] = deque(maxlen=64)
+"""Readers that are not in use; making one costs as much as reading a short request."""
+
+
 def read_body(raw: bytes) -> ReadBody:
     """Read a request body.
 
@@ -104,34 +142,18 @@ def read_body(raw: bytes) -> ReadBody:
     """
     if len(raw) > BODY_BYTES_MAX:
         raise RequestTooLarge(f"The request is larger than {BODY_BYTES_MAX // 1024**2} MiB.")
-    texts: list[str] = []
-    repeated: list[str] = []
-    known = _KNOWN_WORDS
-
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        for key, value in pairs:
-            if key not in known:
-                texts.append(key)
-            kind = value.__class__
-            if kind is str:
-                if value not in known:
-                    texts.append(value)
-            elif kind is list:
-                _collect_items(value, texts)
-        found = dict(pairs)
-        # The outermost object is closed last, so that what remains here is its own repetition.
-        repeated[:] = [] if len(found) == len(pairs) else [key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at])]
-        return found
-
+    reader = _READERS.pop() if _READERS else _Reader()
     try:
-        parsed = json.loads(raw.decode(), object_pairs_hook=collect)
+        parsed = reader.read(raw.decode())
     except (ValueError, RecursionError) as error:
-        where = f" Look at line {error.lineno}, column {error.colno}." if isinstance(error, json.JSONDecodeError) else ""
-        raise RequestInvalid("The body is not valid JSON.", hint=where.strip()) from error
+        where = f"Look at line {error.lineno}, column {error.colno}." if isinstance(error, json.JSONDecodeError) else ""
+        raise RequestInvalid("The body is not valid JSON.", hint=where) from error
+    texts, repeated = reader.texts, reader.repeated
+    _READERS.append(reader)
     if not isinstance(parsed, dict):
         raise RequestInvalid("The body must be a JSON object.")
     if repeated:
-        raise _invalid(f"The field `{repeated[0]}` appears twice.", repeated[0])
+        raise _invalid(f"The field `{repeated}` appears twice.", repeated)
     if b'"data:' in raw:
         texts = [text for text in texts if not _is_media(text)]
     return ReadBody(raw, parsed, texts)
