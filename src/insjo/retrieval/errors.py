@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from insjo.kernel.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
-
-
-class IndexNotFound(NotFound):
-    """No index of that name exists for this caller."""
-
-    code = "INDEX_DOES_NOT_EXIST"
+from insjo.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 
 
 class IndexExists(AlreadyExists):
@@ -69,9 +63,3 @@ class ParserLost(Unavailable):
     """The process that reads documents could not be started."""
 
     code = "DOCUMENT_PARSER_LOST"
-
-
-class BuildCancelled(Cancelled):
-    """Somebody stopped the build; what the index held before still holds."""
-
-    code = "INDEX_BUILD_CANCELLED"

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from insjo.access.types import Label, Provenance
     from insjo.gateway.types import Route
 
-NAME_PARTS = 3
-
 
 class BlockKind(StrEnum):
     """What a piece of a document is."""
@@ -299,19 +297,6 @@ class Finished:
 
 
 AnswerEvent = Retrieved | Delta | Cited | Notice | Finished
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What the ranking of words needs to know about a set of passages."""
-
-    passages: int = 0
-    words: int = 0
-    grams: int = 0
-
-    def plus(self, other: Statistics) -> Statistics:
-        """Of both sets together."""
-        return Statistics(self.passages + other.passages, self.words + other.words, self.grams + other.grams)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The public face of retrieval, one module for each noun."""
