@@ -259,9 +259,10 @@ class _Reader:
         return Struct(tuple(fields))
 
     def _read_field(self, name: str, depth: int) -> Field:
-        if name.startswith("`"):
+        quoted = name.startswith("`")
+        if quoted:
             name = name[1:-1].replace("``", "`")
-        if not name or name in "<>(),:":
+        if not name or (not quoted and (name in "<>(),:" or name.startswith("'"))):
             raise self._unknown(name)
         kind = self.read_type(depth + 1)
         nullable, comment = True, ""

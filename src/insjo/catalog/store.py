@@ -124,6 +124,12 @@ _SCHEMA_ROWS: Final = sa.select(schemas, catalogs.c.name.label("catalog_name")).
     schemas, catalogs, catalogs.c.id == schemas.c.catalog_id
 )
 
+_NAMED_TABLES: Final = _TABLE_ROWS.where(
+    catalogs.c.name.in_(sa.bindparam("catalogs", expanding=True)),
+    schemas.c.name.in_(sa.bindparam("schemas", expanding=True)),
+    tables.c.name.in_(sa.bindparam("tables", expanding=True)),
+)
+
 Row = sa.RowMapping
 
 
@@ -164,12 +170,16 @@ def fetch_volume(connection: sa.Connection, row_id: str) -> Row | None:
 
 def find_tables(connection: sa.Connection, names: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str, str], Row]:
     """Tables by name in one query; those that do not exist are missing."""
-    columns = (catalogs.c.name, schemas.c.name, tables.c.name)
-    wanted = [sa.and_(*(column == part for column, part in zip(columns, name, strict=True))) for name in dict.fromkeys(names)]
+    wanted = set(names)
     if not wanted:
         return {}
-    rows = connection.execute(_TABLE_ROWS.where(sa.or_(*wanted))).mappings()
-    return {(row["catalog_name"], row["schema_name"], row["name"]): row for row in rows}
+    parts = [sorted(set(each)) for each in zip(*wanted, strict=True)]
+    parameters = dict(zip(("catalogs", "schemas", "tables"), parts, strict=True))
+    found = {
+        (row["catalog_name"], row["schema_name"], row["name"]): row for row in connection.execute(_NAMED_TABLES, parameters).mappings()
+    }
+    # The query finds every combination of the names; only those asked for are given.
+    return {name: row for name, row in found.items() if name in wanted}
 
 
 def list_catalogs(connection: sa.Connection, visible: Visible, after: str, limit: int) -> Sequence[Row]:

@@ -16,6 +16,8 @@ from insjo.kernel.errors import InsjoError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import sqlalchemy as sa
+
     from insjo.catalog.service.files import Files
     from insjo.catalog.service.parts import Parts
     from insjo.catalog.service.snapshots import Snapshots
@@ -42,9 +44,9 @@ class Resolution:
         if len(names) > NAMES_MAX:
             message = f"A statement may name at most {NAMES_MAX} tables, and this one names {len(names)}."
             raise WrongTableType(message)
-        tables = self._authorised(ctx, names, privilege)
-        ids = list(dict.fromkeys(table.id for table in tables))
-        labels = self._parts.access.labels.effective_sets(ids)
+        with self._parts.database.read() as connection:
+            tables = self._authorised(ctx, names, privilege, connection)
+            labels = self._parts.access.labels.effective_sets([table.id for table in tables], connection=connection)
         problems: list[InsjoError] = []
         resolved: list[ResolvedTable] = []
         for name, table in zip(names, tables, strict=True):
@@ -57,16 +59,22 @@ class Resolution:
 
     def find(self, ctx: RequestContext, name: TableName, privilege: Privilege | None = None) -> Table:
         """One table as the metadata knows it, without looking at its files."""
-        return self._authorised(ctx, [name], privilege or Privilege.BROWSE)[0]
+        with self._parts.database.read() as connection:
+            return self._authorised(ctx, [name], privilege or Privilege.BROWSE, connection)[0]
 
-    def _authorised(self, ctx: RequestContext, names: Sequence[TableName], privilege: Privilege) -> list[Table]:
+    def _authorised(
+        self,
+        ctx: RequestContext,
+        names: Sequence[TableName],
+        privilege: Privilege,
+        connection: sa.Connection,
+    ) -> list[Table]:
         """The tables of the names, every one authorised; two queries and one for the owners, however many names there are."""
         access = self._parts.access
-        with self._parts.database.read() as connection:
-            rows = store.find_tables(connection, [(name.catalog, name.schema, name.name) for name in names])
-            questions = [(privilege, str(row["id"])) for row in rows.values()]
-            decisions = {each.securable_id: each for each in access.authority.decide_many(ctx, questions, connection=connection)}
-            owners = access.authority.owners([securable_id for _, securable_id in questions], connection=connection)
+        rows = store.find_tables(connection, [(name.catalog, name.schema, name.name) for name in names])
+        questions = [(privilege, str(row["id"])) for row in rows.values()]
+        decisions = {each.securable_id: each for each in access.authority.decide_many(ctx, questions, connection=connection)}
+        owners = access.authority.owners([securable_id for _, securable_id in questions], connection=connection)
         problems: dict[str, InsjoError] = {}
         found: list[Table] = []
         for name in names:
