@@ -84,7 +84,7 @@ def test_a_killed_server_leaves_no_table_half_made_and_none_half_dropped(tmp_pat
                 assert len(values) >= 2
                 assert sum(values) == 0
             known = {Path(table.location).name for table in listed}
-            # A folder without a table may be one that was just being made; it is swept when it is an hour old.
+            # A folder without a table may be one that was just being made; it is swept when it is a day old.
             strangers = [folder for folder in (tmp_path / "tables").iterdir() if folder.name not in known]
             for folder in strangers:
                 for path in (folder, *folder.iterdir()):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 1000
-_STRANGER_AGE_S = 3600
-"""A folder that no row names may belong to a table that another process is making just now; after an hour it does not."""
+_STRANGER_AGE_S = 86_400
+"""A folder that no row names may belong to a table that another process is making just now, with a long statement; after a day it does not."""
 
 
 class Removals:
@@ -68,7 +68,7 @@ class Removals:
         return swept
 
     def sweep_strangers(self) -> int:
-        """Delete folders of tables and volumes that no row names and that are older than an hour; gives how many."""
+        """Delete folders of tables and volumes that no row names and that are older than a day; gives how many."""
         with self._parts.database.read() as connection:
             known = set(store.all_locations(connection, store.tables).values()) | set(
                 store.all_locations(connection, store.volumes).values()
