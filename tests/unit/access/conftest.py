@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from argon2 import PasswordHasher
 
 from insjo.access.service.facade import Access
@@ -23,32 +25,45 @@ def clock() -> Turnable:
     return Turnable()
 
 
-@pytest.fixture(scope="session")
-def postgres_template(postgres_server: PostgresServer) -> str:
-    """A database with the schema, from which each test gets a copy."""
-    name = postgres_server.create_database()
-    _make_schema(postgres_server.url(name))
-    return name
+def _tables() -> list[sa.Table]:
+    return [table for table in metadata.sorted_tables if table.name.startswith("access_")]
 
 
 def _make_schema(url: str) -> None:
     database = Database(url)
-    metadata.create_all(database.engine, tables=[table for table in metadata.sorted_tables if table.name.startswith("access_")])
+    metadata.create_all(database.engine, tables=_tables())
     database.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """A database with the schema, emptied after each test that used it."""
+    url = postgres_server.url(postgres_server.create_database())
+    _make_schema(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema, of which each test gets a copy."""
+    path = tmp_path_factory.mktemp("template") / "insjo.db"
+    _make_schema(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'insjo.db'}"
-        _make_schema(url)
-        yield url
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "insjo.db")
+        yield f"sqlite:///{tmp_path / 'insjo.db'}"
         return
-    template: str = request.getfixturevalue("postgres_template")
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = server.create_database(template)
-    yield server.url(name)
-    server.drop_database(name)
+    url: str = request.getfixturevalue("postgres_url")
+    yield url
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for table in reversed(_tables()):
+            connection.execute(sa.delete(table))
+    engine.dispose()
 
 
 @pytest.fixture

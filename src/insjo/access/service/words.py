@@ -48,7 +48,7 @@ class Evidence(IntEnum):
 ENOUGH: Final = 24
 """One distinctive value, two windows, three plain values, eight faint ones, or a mixture."""
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 _TOKEN = re.compile(r"[^\s\"'()\[\]{}<>,;|]+")
 _NUMBER_RUN = re.compile(r"\d+(?:[ -]\d+)+")
 _DECIMAL = re.compile(r"[-+]?\d*[.,]\d+(?:e[-+]?\d+)?", re.IGNORECASE)
@@ -70,10 +70,10 @@ _WINDOW_CHARS_MIN, _WINDOW_DISTINCT_MIN, _ANCHOR_CHARS_MIN = 28, 5, 4
 
 
 def normal(text: str) -> str:
-    """Lower case, one form for each character, nothing invisible, spaces in place of underscores."""
+    """Lower case, one form for each character, nothing invisible."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
-    return text.casefold().replace("_", " ")
+    return text.casefold()
 
 
 _BREAKS: Final = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
@@ -159,8 +159,8 @@ def evidence_of(text: str, words: list[str]) -> Evidence | None:
         whole = digits >= _LONG_NUMBER and not _DECIMAL.fullmatch(stripped)
         return Evidence.STRONG if whole else Evidence.PLAIN
     if digits:
-        alike = digits >= _ID_DIGITS_MIN and len(compact) >= _LONG_ID and len(words) <= 2 and digits < len(compact)  # noqa: PLR2004  # `ab-123`.
-        return Evidence.STRONG if alike else Evidence.PLAIN
+        identifier = digits >= _ID_DIGITS_MIN and len(compact) >= _LONG_ID and len(stripped.split()) == 1
+        return Evidence.STRONG if identifier else Evidence.PLAIN
     if len(words) > 1:
         return Evidence.PLAIN if len(compact) >= _PLAIN_MIN else Evidence.FAINT
     return Evidence.FAINT

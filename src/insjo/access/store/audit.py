@@ -82,7 +82,7 @@ def fetch_page(connection: sa.Connection, wanted: AuditFilter, before: int | Non
         if value:
             query = query.where(column == value)
     if wanted.object:
-        query = query.where(audit.c.object.contains(wanted.object.lower(), autoescape=True))
+        query = query.where(sa.func.lower(audit.c.object).contains(wanted.object.lower(), autoescape=True))
     if wanted.since:
         query = query.where(audit.c.at >= wanted.since)
     if wanted.until:
