@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 1000
 _STRANGER_AGE_S = 86_400
-"""A folder that no row names may belong to a table that another process is making just now, with a long statement; after a day it does not."""
+"""A folder that no row names may belong to a table that a long statement is just filling; after a day it does not."""
 
 
 class Removals:
