@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.bootstrap.compose import Closing, build
+from insjo.bootstrap.compose import Closing, build, start
 from insjo.bootstrap.defaults import ensure_defaults
 from insjo.bootstrap.folders import prepare
 from insjo.kernel.context import RequestContext, system_context
@@ -29,6 +29,7 @@ def run_statement(
     try:
         services = build(settings, prepare(settings.root), closing)
         ensure_defaults(services)
+        start(services)
         principal = services.access.principals.find(system_context("cli"), user)
         if principal is None:
             raise UnknownUser(f"There is no user `{user}`.", hint="`insjo user list` shows who there is.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from insjo.access.service.facade import Access
 from insjo.bootstrap.folders import Folders, master_key, prepare
 from insjo.bootstrap.migrate import migrate
+from insjo.bootstrap.system_tables import register_system_tables
 from insjo.kernel.clock import SystemClock
 from insjo.kernel.database import Database
 from insjo.kernel.threads import Threads
@@ -16,7 +17,13 @@ from insjo.kernel.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from insjo.catalog.service.room import CatalogRoom
+    from insjo.gateway.service.room import GatewayRoom
+    from insjo.jobs.service import Jobs
+    from insjo.kernel.clock import Clock
     from insjo.kernel.settings import Settings
+    from insjo.retrieval.service.room import RetrievalRoom
+    from insjo.sql.service.room import SqlRoom
     from insjo.web.types import Services
 
 
@@ -54,6 +61,7 @@ class Closing:
 
 def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     """All services of an installation; nothing listens and no background work runs yet."""
+    from insjo.agents.service.room import AgentsRoom
     from insjo.web.types import Services
 
     key = master_key(folders)
@@ -70,9 +78,19 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     jobs = _jobs(database, clock, access)
     closing.add(jobs.close)
     gateway = _gateway(settings, folders, database, clock, access, threads, closing)
-    sql = _sql(settings, folders, database, clock, access, catalog, gateway, closing)
+    sql = _sql(settings, folders, database, clock, access, catalog, closing)
     retrieval = _retrieval(folders, database, clock, access, catalog, jobs, gateway, threads)
-    agents = _agents(database, clock, access, catalog, sql, gateway, retrieval, jobs, threads, folders)
+    agents = AgentsRoom(
+        database=database,
+        clock=clock,
+        threads=threads,
+        access=access,
+        catalog=catalog,
+        jobs=jobs,
+        sql=sql,
+        gateway=gateway,
+        retrieval=retrieval,
+    )
     return Services(
         signing_key=hashlib.blake2b(b"links", key=key, digest_size=32).digest(),
         settings=settings,
@@ -86,6 +104,71 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
         gateway=gateway,
         retrieval=retrieval,
         agents=agents,
+    )
+
+
+def start(services: Services) -> None:
+    """Tidy what a killed server left, make the system tables, and begin the synchronous work in the background."""
+    services.catalog.start()
+    services.sql.start()
+    register_system_tables(services)
+    services.retrieval.start()
+
+
+def _sql(
+    settings: Settings, folders: Folders, database: Database, clock: Clock, access: Access, catalog: CatalogRoom, closing: Closing
+) -> SqlRoom:
+    """SQL on DuckDB workers."""
+    from insjo.adapters.duckdb.engine import DuckDbEngine
+    from insjo.sql.service.room import SqlRoom
+
+    engine = DuckDbEngine(
+        root=folders.root,
+        spill=folders.spill,
+        workers=settings.sql_workers,
+        memory_mb=settings.sql_memory_mb,
+        threads=settings.sql_threads,
+        spill_mb=settings.sql_spill_mb,
+        queue_max=settings.sql_queue_max,
+    )
+    closing.add(engine.close)
+    room = SqlRoom(
+        database=database, clock=clock, settings=settings, access=access, catalog=catalog, engine=engine, results=folders.results
+    )
+    closing.add(room.close)
+    return room
+
+
+def _retrieval(
+    folders: Folders,
+    database: Database,
+    clock: Clock,
+    access: Access,
+    catalog: CatalogRoom,
+    jobs: Jobs,
+    gateway: GatewayRoom,
+    threads: Threads,
+) -> RetrievalRoom:
+    """Indexes of documents, with derived faiss and tantivy files."""
+    from insjo.adapters.delta.storage import DeltaStorage
+    from insjo.adapters.documents.parser import BoundedParser
+    from insjo.adapters.faiss.indexes import FaissIndexes
+    from insjo.adapters.tantivy.indexes import TantivyIndexes
+    from insjo.retrieval.service.room import RetrievalRoom
+
+    return RetrievalRoom(
+        database=database,
+        clock=clock,
+        threads=threads,
+        access=access,
+        catalog=catalog,
+        gateway=gateway,
+        jobs=jobs,
+        storage=DeltaStorage(),
+        parser=BoundedParser(),
+        vector_indexes=FaissIndexes(),
+        word_indexes=TantivyIndexes(),
+        root=folders.indexes,
     )
 
 

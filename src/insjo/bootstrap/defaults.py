@@ -39,7 +39,6 @@ def ensure_defaults(services: Services) -> None:
             access.securables.set_owner(ctx, made.id, admin.id)
     if access.securables.find(SecurableKind.SCHEMA, SCHEMA) is None:
         catalog.schemas.create(ctx, SCHEMA, "The schema to begin with")
-    services.sql.bootstrap()
     services.gateway.bootstrap()
 
 

@@ -14,7 +14,7 @@ def documentation_files() -> Iterator[tuple[str, bytes]]:
     """Relative path and bytes of each Markdown file of the documentation, in a fixed order; decisions are for developers, so left out."""
     root = resources.files("insjo") / "docs_content"
     for path, file in sorted(_walk(root, "")):
-        if path.endswith(".md") and not path.startswith("decisions/"):
+        if path.endswith(".md") and not path.startswith("decisions/") and path != "reference/web-components.md":
             yield path, file.read_bytes()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from insjo.bootstrap.compose import Closing, build
+from insjo.bootstrap.compose import Closing, build, start
 from insjo.bootstrap.defaults import ensure_defaults, first_links
 from insjo.bootstrap.folders import advertise, exclusive, prepare
 from insjo.bootstrap.outside import prepare_demo
@@ -69,6 +69,7 @@ def run(settings: Settings, *, with_demo: bool, announce: Callable[[Started], No
         try:
             services = build(settings, folders, closing)
             ensure_defaults(services)
+            start(services)
             if with_demo:
                 prepare_demo(services, folders, closing, progress)
             links = first_links(services, with_demo=with_demo)

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import socket
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -118,12 +117,11 @@ def _disk_check(settings: Settings) -> Check:
 
 def _port_check(settings: Settings) -> Check:
     """Nobody listens on our port yet."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            return Check("port", "warning", f"{settings.host}:{settings.port}: {error.strerror}", "Choose another with --port.")
+    from insjo.bootstrap.inspection import why_port_taken
+
+    reason = why_port_taken(settings)
+    if reason:
+        return Check("port", "warning", f"{settings.host}:{settings.port}: {reason}", "Choose another with --port.")
     return Check("port", "ok", f"{settings.host}:{settings.port} is free")
 
 

@@ -75,7 +75,7 @@ def fields_of(agent: Agent) -> dict[str, str]:
 async def _form(call: Call, agent: Agent | None, fields: dict[str, str], *, error: InsjoError | None = None) -> Response:
     """The form with what can be chosen."""
     services = call.services
-    names = await call.run(services.sql.statements.completions, call.ctx, None, None)
+    names = await call.run(services.sql.completions, call.ctx)
     endpoints = await call.run(services.gateway.endpoints.list, call.ctx)
     indexes = await call.run(services.retrieval.indexes.list, call.ctx)
     status = 400 if error else 200

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)?")
 HEADING = re.compile(r"^# +(.+)$", re.MULTILINE)
 LINK = re.compile(r'href="(?!https?:|mailto:|#|/)([^"]+?)\.md(#[^"]*)?"')
+FOR_DEVELOPERS = frozenset({"web-components.md"})
 SECTIONS = ("tutorial", "how-to", "reference")
 
 
@@ -32,7 +33,7 @@ def contents() -> dict[str, str]:
     found = {"index": _title(root / "index.md")}
     for section in SECTIONS:
         for file in sorted((root / section).iterdir(), key=lambda entry: entry.name):
-            if file.name.endswith(".md"):
+            if file.name.endswith(".md") and file.name not in FOR_DEVELOPERS:
                 found[f"{section}/{file.name[:-3]}"] = _title(file)
     found["glossary"] = _title(root / "glossary.md")
     return found

@@ -23,7 +23,7 @@ STATEMENT_START = "SELECT *\nFROM samples.nyc.flights\nLIMIT 100"
 
 async def show(call: Call) -> Response:
     """The editor; `?statement=` fills it, so that other pages can hand a statement over."""
-    names = await call.run(call.services.sql.statements.completions, call.ctx, None, None)
+    names = await call.run(call.services.sql.completions, call.ctx)
     warehouses = await call.run(call.services.sql.warehouses.list, call.ctx)
     history = await call.run(
         call.services.sql.history.list, call.ctx, HistoryFilter(user_ids=(call.ctx.principal.id,)), PageRequest.of(HISTORY_SIZE, "")
@@ -77,7 +77,7 @@ def tree_of(names: Completions) -> list[dict[str, object]]:
 
 async def completions(call: Call) -> Response:
     """Names for the editor; only what the person may see."""
-    found = await call.run(call.services.sql.statements.completions, call.ctx, call.query("catalog") or None, call.query("schema") or None)
+    found = await call.run(call.services.sql.completions, call.ctx, call.query("catalog"), call.query("schema"))
     return JSONResponse(
         {
             "tables": {each.full_name: [name for name, _ in each.columns] for each in found.tables},
