@@ -24,7 +24,8 @@ HEADING_JOINT = " › "
 _BOUNDARY = re.compile(r"(?<=[.!?…])([\"”’)\]]*)\s+(?=[\"“”(\[]*[A-ZÅÄÖÉÜ0-9•–-])")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-ZÅÄÖ]|t\.?ex|bl\.?a|m\.?m|d\.?v\.?s|dvs|kl|nr|ca|resp|osv|m\.fl|s\.k|o\.s\.v|f\.d|e\.g|i\.e|etc|vs|Mr|Mrs|Ms|Dr|St|No|Fig|fig"
-    r"|approx|pp?|sid|st|tel|kap|art|inkl|exkl|max|min)\.)$"
+    r"|approx|pp?|sid|st|tel|kap|art|inkl|exkl|max|min)\.)$",
+    re.IGNORECASE,
 )
 
 

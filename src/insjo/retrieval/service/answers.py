@@ -290,7 +290,7 @@ class Answers:
         if served.kind is not ServedKind.LOCAL:
             return False
         sizes = {each.name: each.size_bytes for each in self._parts.gateway.endpoints.local_models(ctx)}
-        return sizes.get(served.model, 0) <= SMALL_BYTES_MAX
+        return 0 < sizes.get(served.model, 0) <= SMALL_BYTES_MAX
 
 
 def _survivable(error: InsjoError) -> InsjoError:

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from insjo.access.errors import AccessDenied, IndexNotFound, VolumeNotFound
+from insjo.access.types import Label, Level, Privilege, SecurableKind
+from insjo.jobs.types import RunState
+from insjo.kernel.context import system_context
+from insjo.kernel.errors import Cancelled
+from insjo.retrieval.errors import DocumentUnsupported, IndexExists, IndexInvalid, IndexNotBuilt, PassageNotFound
+from insjo.retrieval.types import DocumentState, IndexState
+from insjo.testing.models import HashedEmbedding
+from tests.support import documents as samples
+from tests.support.library import INDEX, SCHEMA, VOLUME, Library, open_library
+
+SOURCE = "/Volumes/main/docs/files"
+
+
+def filled(library: Library) -> None:
+    for name, content in samples.library().items():
+        library.write(name, content)
+    library.room.indexes.create(library.admin, INDEX, sources=(VOLUME,))
+    library.build()
+
+
+def test_documents_of_all_kinds_are_found_and_open_at_their_place(library: Library) -> None:
+    filled(library)
+    index = library.room.indexes.get(library.admin, INDEX)
+    assert (index.state, index.documents, index.sources) == (IndexState.READY, 5, (SOURCE,))
+    assert index.passages == sum(each.passages for each in library.room.indexes.documents(library.admin, INDEX))
+    best = library.search(library.admin, "taxi paid between ten and six")[0]
+    assert (best.path, best.page, best.heading, best.title) == (f"{SOURCE}/handbook.pdf", 2, "Travel and expenses", "Staff handbook")
+    page = library.room.passages.get(library.admin, INDEX, best.passage_id)
+    assert page.text == best.text
+    assert page.before.startswith("Every employee")
+    assert library.room.passages.get(library.admin, INDEX, page.previous_id).text == page.before
+    assert best.link == f"/knowledge/{INDEX}/passages/{best.passage_id}"
+    with pytest.raises(PassageNotFound):
+        library.room.passages.get(library.admin, INDEX, "nothing")
+
+
+def test_only_what_changed_is_read_and_embedded_again(tmp_path: Path) -> None:
+    embedding = HashedEmbedding()
+    with open_library(tmp_path, embedding=embedding) as library:
+        filled(library)
+        before = {hit.passage_id for hit in library.search(library.admin, "taxi hotel backup lunch", k=50)}
+        embedding.seen.clear()
+        assert library.build().result["changed"] == 0
+        assert embedding.seen == []
+        library.lake.room.files.delete(library.admin, f"{SOURCE}/lunch.md")
+        library.write("notes.txt", b"The moon is made of gorgonzola.")
+        result = library.build().result
+        passages = [text for asked in embedding.seen for text in asked.texts if asked.kind == "passage"]
+        assert passages == ["The moon is made of gorgonzola."]
+        assert (result["documents"], library.room.indexes.get(library.admin, INDEX).documents) == (4, 4)
+        after = library.search(library.admin, "taxi hotel backup lunch", k=50)
+        assert {hit.path.rsplit("/", 1)[-1] for hit in after} == {"handbook.pdf", "maintenance.docx", "network.html", "notes.txt"}
+        assert len({hit.passage_id for hit in after} & before) >= 5
+
+
+def test_a_touched_file_with_the_same_content_is_left_alone(tmp_path: Path) -> None:
+    embedding = HashedEmbedding()
+    with open_library(tmp_path, embedding=embedding) as library:
+        filled(library)
+        embedding.seen.clear()
+        library.write("lunch.md", samples.library()["lunch.md"])
+        library.build()
+        assert embedding.seen == []
+
+
+def test_a_change_of_a_file_brings_the_index_up_to_date_by_itself(library: Library) -> None:
+    filled(library)
+    library.write("new.md", b"# News\n\nThe xylophone festival is in August.")
+    run = library.room.indexes.get(library.admin, INDEX).run_id
+    library.wait(library.jobs.get(library.admin, run))
+    library.build()
+    assert library.search(library.admin, "xylophone")[0].path.endswith("new.md")
+
+
+def test_documents_that_cannot_be_read_are_named_with_the_reason_and_stop_nothing(library: Library) -> None:
+    library.write("broken.pdf", b"%PDF-1.7 nonsense")
+    library.write("empty.txt", b"")
+    library.write("data.csv", b"a,b")
+    library.write("good.txt", b"The answer is forty-two.")
+    library.room.indexes.create(library.admin, INDEX, sources=(SOURCE,))
+    assert library.build().result["failed"] == 2
+    found = {each.name: each for each in library.room.indexes.documents(library.admin, INDEX)}
+    assert {name: each.state for name, each in found.items()} == {
+        "broken.pdf": DocumentState.FAILED,
+        "empty.txt": DocumentState.FAILED,
+        "good.txt": DocumentState.INDEXED,
+    }
+    assert "damaged" in found["broken.pdf"].error
+    assert library.search(library.admin, "answer")[0].text == "The answer is forty-two."
+
+
+def test_a_build_that_is_stopped_keeps_what_it_did_and_goes_on_there(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("insjo.retrieval.service.building.COMMIT_PASSAGES", 1)
+    for number in range(6):
+        library.write(f"{number}.txt", f"Document number {number} speaks of topic{number}.".encode())
+    made = library.room.indexes.create(library.admin, INDEX, sources=(SOURCE,))
+    building = library.room.indexes._building
+
+    class StopsAfterThree:
+        seen = 0
+
+        def progress(self, done: int, total: int, message: str = "") -> None:
+            self.seen = done
+
+        def check(self) -> None:
+            if self.seen >= 3:
+                raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        building.sync(made.id, StopsAfterThree())
+    index = library.room.indexes.get(library.admin, INDEX)
+    assert (index.state, index.documents) == (IndexState.READY, 3)
+    assert library.search(library.admin, "topic0")[0].path.endswith("0.txt")
+    assert library.build().result["changed"] == 3
+
+
+def test_lost_derived_files_are_built_again_from_the_table(library: Library, tmp_path: Path) -> None:
+    filled(library)
+    before = library.search(library.admin, "hotel in Stockholm")
+    made = library.room.indexes.get(library.admin, INDEX)
+    folder = tmp_path / "indexes" / made.id / "derived"
+    (shown,) = folder.glob("*/*/passages.arrow")
+    shown.write_bytes(b"damaged")
+    library.room.search._derived.forget(folder)
+    assert library.search(library.admin, "hotel in Stockholm") == before
+    shutil.rmtree(folder)
+    library.room.search._derived.forget(folder)
+    assert library.search(library.admin, "hotel in Stockholm") == before
+
+
+def test_an_index_outlives_the_server(tmp_path: Path) -> None:
+    with open_library(tmp_path) as library:
+        filled(library)
+        before = library.search(library.admin, "hotel in Stockholm")
+    with open_library(tmp_path) as library:
+        assert library.search(library.admin, "hotel in Stockholm") == before
+
+
+def test_two_indexes_can_be_asked_together(library: Library) -> None:
+    library.write("a.txt", b"Apples grow on trees.")
+    library.write("b.txt", b"Bananas grow on herbs.", volume=f"{SCHEMA}.more")
+    for name, source in ((INDEX, VOLUME), (f"{SCHEMA}.second", f"{SCHEMA}.more")):
+        library.room.indexes.create(library.admin, name, sources=(source,))
+        library.build(name)
+    found = library.run(library.room.search.search(library.admin, [INDEX, f"{SCHEMA}.second"], "bananas herbs apples"))
+    assert {hit.index for hit in found} == {INDEX, f"{SCHEMA}.second"}
+
+
+def test_search_can_be_limited_to_documents(library: Library) -> None:
+    filled(library)
+    path = f"{SOURCE}/lunch.md"
+    found = library.search(library.admin, "hotel in Stockholm", within=[path])
+    assert found
+    assert {hit.path for hit in found} == {path}
+    assert library.search(library.admin, "hotel", within=[f"{SOURCE}/none"]) == []
+
+
+def test_wrong_descriptions_are_refused(library: Library) -> None:
+    library.write("a.txt", b"x")
+    create = library.room.indexes.create
+    for name, sources in (
+        ("main.docs", (VOLUME,)),
+        ("main.docs.a/b", (VOLUME,)),
+        (INDEX, ()),
+        (INDEX, ("/etc",)),
+        (INDEX, ("/Volumes/../x/y/z",)),
+    ):
+        with pytest.raises(IndexInvalid):
+            create(library.admin, name, sources=sources)
+    with pytest.raises(IndexInvalid, match="makes no vectors"):
+        create(library.admin, INDEX, sources=(VOLUME,), embedding_endpoint="insjo-chat")
+    with pytest.raises(VolumeNotFound):
+        create(library.admin, INDEX, sources=("main.docs.nowhere",))
+    create(library.admin, INDEX, sources=(VOLUME,))
+    with pytest.raises(IndexExists):
+        create(library.admin, INDEX.upper(), sources=(VOLUME,))
+    with pytest.raises(IndexNotBuilt):
+        library.search(library.admin, "anything")
+    with pytest.raises(DocumentUnsupported):
+        library.room.indexes.add_document(library.admin, INDEX, library.write("x.csv", b"1"))
+
+
+def test_deleting_takes_everything_with_it(library: Library, tmp_path: Path) -> None:
+    filled(library)
+    made = library.room.indexes.get(library.admin, INDEX)
+    library.room.indexes.delete(library.admin, INDEX)
+    assert library.room.indexes.list(library.admin) == []
+    assert not (tmp_path / "indexes" / made.id).exists()
+    with pytest.raises(IndexNotFound):
+        library.search(library.admin, "hotel")
+
+
+def test_what_goes_with_its_schema_is_swept(library: Library, tmp_path: Path) -> None:
+    filled(library)
+    made = library.room.indexes.get(library.admin, INDEX)
+    library.lake.access.securables.remove(system_context(), made.id)
+    assert library.room.indexes.list(library.admin) == []
+    assert library.room.indexes.sweep() == 1
+    assert not (tmp_path / "indexes" / made.id).exists()
+
+
+def test_who_may_not_manage_may_not_build_change_or_delete(library: Library) -> None:
+    filled(library)
+    reader = library.reader("maja", VOLUME)
+    indexes = library.room.indexes
+    for call in (
+        lambda: indexes.sync(reader, INDEX),
+        lambda: indexes.delete(reader, INDEX),
+        lambda: indexes.update(reader, INDEX, comment="mine"),
+        lambda: indexes.create(reader, f"{SCHEMA}.own", sources=(VOLUME,)),
+    ):
+        with pytest.raises(AccessDenied):
+            call()
+    run = indexes.add_document(reader, INDEX, f"{SOURCE}/lunch.md")
+    assert library.jobs.wait(library.admin, run.id, 60).state is RunState.SUCCEEDED
+
+
+def test_confidential_documents_are_known_again_when_somebody_pastes_them(library: Library) -> None:
+    salary = Label(Level.CONFIDENTIAL, frozenset({"salary"}))
+    text = " ".join(f"The secret sentence number {number} tells what nobody outside may ever hear about it." for number in range(8))
+    path = library.write("pay.txt", text.encode())
+    library.lake.room.files.set_label(library.admin, path, salary)
+    library.room.indexes.create(library.admin, INDEX, sources=(VOLUME,))
+    library.build()
+    (hit,) = library.search(library.admin, "secret sentence")[:1]
+    assert hit.provenance.label.covers(salary)
+    assert hit.provenance.origins[0].object == path
+    assert library.lake.access.fingerprints.label_text(f"Look: {text[:400]}").label.covers(salary)
+    index = library.room.indexes.get(library.admin, INDEX)
+    assert library.lake.access.labels.effective(index.id).covers(salary)
+    library.lake.room.files.delete(library.admin, path)
+    library.build()
+    assert not library.lake.access.fingerprints.label_text(f"Look: {text[:400]}").label.covers(salary)
+
+
+def test_a_label_set_after_indexing_counts_at_once(library: Library) -> None:
+    path = library.write("plan.txt", b"The harbour will be sold in spring.")
+    library.room.indexes.create(library.admin, INDEX, sources=(VOLUME,))
+    library.build()
+    library.lake.room.files.set_label(library.admin, path, Label(Level.SECRET))
+    assert library.search(library.admin, "harbour")[0].provenance.label.level is Level.SECRET
+
+
+def test_a_grant_on_the_schema_alone_opens_no_volume(library: Library) -> None:
+    filled(library)
+    person = library.grant("olle", SecurableKind.CATALOG, "main", Privilege.USE_CATALOG)
+    with pytest.raises(IndexNotFound):
+        library.search(person, "hotel")
