@@ -296,3 +296,9 @@ class CountMismatch(InvalidArgument):
     """Two lists that belong together have different lengths (set operations, column aliases, VALUES)."""
 
     code = "NUM_COLUMNS_MISMATCH"
+
+
+class FunctionExists(AlreadyExists):
+    """There is a function of that name."""
+
+    code = "ROUTINE_ALREADY_EXISTS"

@@ -5,8 +5,9 @@ A view is bound with the rights of its owner; the caller needs only the view.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
 
@@ -29,8 +30,8 @@ from insjo.sql.binding.scan import scan
 from insjo.sql.binding.substitution import Substitution
 from insjo.sql.binding.time_travel import travel
 from insjo.sql.binding.virtual import arrow_table, stream_bytes
-from insjo.sql.dialect.compiler import transpile
-from insjo.sql.errors import UnsupportedFeature, ViewRecursive, ViewUnreadable
+from insjo.sql.dialect.compiler import compile_query
+from insjo.sql.errors import UnresolvedColumn, UnsupportedFeature, ViewRecursive, ViewUnreadable
 from insjo.sql.parsing.constants import ParameterValues
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.rows import checked_query
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from insjo.sql.binding.virtual import VirtualTables
     from insjo.sql.ports import Engine
     from insjo.sql.types import TemporaryView, VirtualTable
+
+Shape: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and Databricks types of the columns of a query."""
 
 VIEWS_DEPTH_MAX = 20
 _FILE_FORMATS = frozenset({"csv", "json", "parquet", "delta", "text", "orc", "avro", "binaryfile", "xml"})
@@ -96,10 +100,10 @@ class Binder:
             UnsupportedFeature: For what Insjö does not compute as Databricks does.
         """
         run = _Run(self, ctx, parameters or ParameterValues(()), given or {})
-        body = run.tree(tree.copy(), Scope(ctx, names))
+        body, columns = run.tree(tree.copy(), Scope(ctx, names))
         if parameters is not None and len(parameters):
             run.build.cacheable = False
-        return finished(run.build, body, reads_files=run.reads_files)
+        return finished(run.build, body, columns, reads_files=run.reads_files)
 
     def still_valid(self, ctx: RequestContext, bound: BoundQuery) -> bool:
         """Whether a bound query would come out the same now; asks for all rights anew.
@@ -127,8 +131,8 @@ class _Run:
         self.reads_files = False
         self.function_scopes: dict[FunctionScope, Scope] = {}
 
-    def tree(self, tree: exp.Expr, scope: Scope) -> str:
-        """Text of a tree in the engine's words; its sources go into the build."""
+    def tree(self, tree: exp.Expr, scope: Scope) -> tuple[str, Shape]:
+        """Text of a tree in the engine's words, with the columns that it gives; its sources go into the build."""
         name_outputs(tree)
         substitution = Substitution(self.ctx, self.binder._access, scope.names, self.parameters)  # noqa: SLF001  # One class in two parts.
         substitution.apply(tree)
@@ -143,7 +147,18 @@ class _Run:
                 by_scope.setdefault(own, []).append((reference, self._table_name(reference, own.names)))
         for own, by_name in by_scope.items():
             self._from_catalog(by_name, own, exposure)
-        return transpile(tree, relations=self.build.shapes)
+        return self._compiled(tree)
+
+    def _compiled(self, tree: exp.Expr) -> tuple[str, Shape]:
+        """The tree in the engine's words; a column that is not found is compared with all that the caller may read."""
+        try:
+            compiled = compile_query(tree, relations=self.build.shapes)
+        except UnresolvedColumn as error:
+            missing = re.search(r"`([^`]+)`[^`]*$", error.message)
+            if error.hint or missing is None:
+                raise
+            raise UnresolvedColumn(error.message, hint=did_you_mean(missing[1], self.build.column_names), details=error.details) from error
+        return compiled.sql, tuple(compiled.columns)
 
     def _scope_of(self, reference: Reference, scope: Scope) -> Scope:
         """The scope of a table: that of the function whose body it stands in, else that of the tree."""
@@ -200,7 +215,9 @@ class _Run:
         self.reads_files = True
         self.build.cacheable = False
         wanted = exposure.wanted(reference)
-        mentioned = exposure.mentions(reference.select).bare | set(exposure.mentions(reference.select).qualified) if reference.select else set()
+        mentioned = (
+            exposure.mentions(reference.select).bare | set(exposure.mentions(reference.select).qualified) if reference.select else set()
+        )
         columns = dict(source.columns)
         casts = dict(source.casts)
         hidden = {}
@@ -242,9 +259,7 @@ class _Run:
         shown = {name: columns[name] for name in exposure.columns(reference, columns)}
         stream = f"__insjo_v{len(self.build.tables)}"
         self.build.tables[stream] = stream_bytes(arrow_table(table, scope.ctx))
-        listed = ", ".join(f"{text.cast(text.name(name), kind)} AS {text.name(name)}" for name, kind in shown.items())
-        listed = listed or f"NULL AS {text.name('__insjo_none')}"
-        self._point(reference, self.build.add(f"SELECT {listed} FROM {text.name(stream)}", shown))
+        self._point(reference, self.build.add(text.select(_typed(shown), text.name(stream)), shown))
         self.build.column_names.update(columns)
 
     # ---------------------------------------------------------------------------------------------- tables of the catalog
@@ -323,13 +338,13 @@ class _Run:
         owner = self._owner(table)
         inner_names = replace(scope.names, catalog=table.view_catalog, schema=table.view_schema, temporary_views={}, variables={})
         inner = Scope(replace(scope.ctx, principal=owner, on_behalf_of=self.ctx.principal), inner_names, (*scope.views, table.full_name))
-        body = self._view_body(table, inner, is_own=owner == self.ctx.principal)
+        body, _ = self._view_body(table, inner, is_own=owner == self.ctx.principal)
         columns = self._exposed(reference, table.columns, exposure)
         self._point_to_query(reference, body, [column.name for column in columns], {column.name: column.type_text for column in columns})
         self.build.provenances.append(table_provenance(found, columns))
         self.build.read_tables.add(table.id)
 
-    def _view_body(self, table: Table, inner: Scope, *, is_own: bool) -> str:
+    def _view_body(self, table: Table, inner: Scope, *, is_own: bool) -> tuple[str, Shape]:
         """The view's query in the engine's words.  What it reads is no business of somebody who may only read the view."""
         try:
             return self.tree(checked_query(parse_tree(table.view_definition)), inner)
@@ -361,18 +376,16 @@ class _Run:
             message = f"The temporary view `{view.name}` reads itself."
             raise ViewRecursive(message)
         names = replace(scope.names, catalog=view.catalog, schema=view.schema)
-        body = self.tree(checked_query(parse_tree(view.definition)), Scope(scope.ctx, names, (*scope.views, key)))
-        columns = {name: kind for name, kind in view.columns}
+        body, _ = self.tree(checked_query(parse_tree(view.definition)), Scope(scope.ctx, names, (*scope.views, key)))
+        columns = dict(view.columns)
         shown = exposure.columns(reference, columns)
         self._point_to_query(reference, body, shown, {name: columns[name] for name in shown})
         self.build.column_names.update(columns)
 
     def _point_to_query(self, reference: Reference, body: str, shown: Sequence[str], columns: Mapping[str, str]) -> None:
         """Put a whole query in the place of a name."""
-        listed = ", ".join(f"{text.cast(text.name(name), columns[name])} AS {text.name(name)}" for name in shown)
-        listed = listed or f"NULL AS {text.name('__insjo_none')}"
-        sql = f"SELECT {listed} FROM (\n{body}\n) AS {text.name('__insjo_view')}"
-        self._point(reference, self.build.add(sql, columns))
+        outputs = _typed({name: columns[name] for name in shown})
+        self._point(reference, self.build.add(text.select(outputs, text.nested(body, "__insjo_view")), columns))
 
     def _point(self, reference: Reference, name: str) -> None:
         """Let a place in the tree name a source of the build."""
@@ -380,6 +393,13 @@ class _Run:
         node.set("this", exp.to_identifier(name, quoted=True))
         for key in ("db", "catalog", "version"):
             node.set(key, None)
+
+
+def _typed(columns: Mapping[str, str]) -> list[str]:
+    """Columns in their declared types; the type of a column that is always NULL cannot be named."""
+    return [
+        text.name(name) if kind == "void" else f"{text.cast(text.name(name), kind)} AS {text.name(name)}" for name, kind in columns.items()
+    ]
 
 
 def table_provenance(found: ResolvedTable, columns: Sequence[Column]) -> Provenance:

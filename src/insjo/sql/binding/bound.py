@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from insjo.access.types import UNLABELLED, Provenance, provenance_of
@@ -74,6 +74,7 @@ class BoundQuery:
         sql: In the engine's words; reads only what was authorised.
         tables: Arrow streams that it reads by name.
         needs: Rights that it rests on.
+        columns: Names and Databricks types of what it gives.
         column_names: Columns that the caller may read, for hints.
         read_tables: Identifiers of the tables that it reads.
         reads_files: Whether it reads files of volumes, whose errors need other words.
@@ -84,15 +85,33 @@ class BoundQuery:
     provenance: Provenance
     needs: tuple[Need, ...]
     lookups: tuple[Lookup, ...]
+    columns: tuple[tuple[str, str], ...]
     column_names: tuple[str, ...]
     read_tables: frozenset[str]
     cacheable: bool
     reads_files: bool = False
 
+    def replaced_by(self, sql: str, tables: Mapping[str, bytes]) -> BoundQuery:
+        """The same rows from elsewhere, with all that this query rests on."""
+        return replace(self, sql=sql, tables=tables)
 
-def finished(build: Build, body: str, *, reads_files: bool = False) -> BoundQuery:
+    def resting_on(self, source: BoundQuery) -> BoundQuery:
+        """This query, which reads another one, with all that the other rests on."""
+        return replace(
+            self,
+            tables={**source.tables, **self.tables},
+            provenance=source.provenance,
+            needs=tuple(dict.fromkeys((*source.needs, *self.needs))),
+            lookups=(*source.lookups, *self.lookups),
+            read_tables=source.read_tables | self.read_tables,
+            reads_files=source.reads_files or self.reads_files,
+        )
+
+
+def finished(build: Build, body: str, columns: tuple[tuple[str, str], ...], *, reads_files: bool = False) -> BoundQuery:
     """The query from its body and what was collected."""
     return BoundQuery(
+        columns=columns,
         sql=with_relations(body, build.relations),
         tables=dict(build.tables),
         provenance=build.provenance(),
@@ -111,4 +130,14 @@ def meaning(resolved: ResolvedTable) -> tuple[object, ...]:
     columns = tuple((column.name, column.type_text) for column in table.columns)
     labels = tuple(sorted((name, label.text()) for name, label in resolved.column_labels.items()))
     version = resolved.version
-    return (table.id, table.full_name, version, columns, resolved.label.text(), labels, table.view_definition, table.owner, table.updated_at)
+    return (
+        table.id,
+        table.full_name,
+        version,
+        columns,
+        resolved.label.text(),
+        labels,
+        table.view_definition,
+        table.owner,
+        table.updated_at,
+    )

@@ -55,10 +55,31 @@ def cast(expression: str, type_text: str) -> str:
     return f"CAST({expression} AS {from_databricks_type(type_text)})"
 
 
+NOTHING = "NULL AS " + name("__insjo_none")
+"""Output of a query of which only the number of rows matters."""
+
+
+def select(outputs: Iterable[str], source: str = "", *, where: str = "", limit: int | None = None) -> str:
+    """A SELECT from pieces that are quoted already."""
+    parts = ["SELECT", ", ".join(outputs) or NOTHING]
+    if source:
+        parts += ["FROM", source]
+    if where:
+        parts += ["WHERE", where]
+    if limit is not None:
+        parts += ["LIMIT", str(limit)]
+    return " ".join(parts)
+
+
+def nested(sql: str, alias: str, columns: Iterable[str] = ()) -> str:
+    """A query as a source with an alias, and other names for its columns if they are given."""
+    listed = ", ".join(name(each) for each in columns)
+    return f"(\n{sql}\n) AS {name(alias)}" + (f"({listed})" if listed else "")
+
+
 def empty_rows(columns: Mapping[str, str]) -> str:
     """A query with these columns (name to Databricks type) and no rows."""
-    shown = ", ".join(f"{null_of(kind)} AS {name(each)}" for each, kind in columns.items()) or f"NULL AS {name('__insjo_none')}"
-    return f"SELECT {shown} WHERE false"
+    return select((f"{null_of(kind)} AS {name(each)}" for each, kind in columns.items()), where="false")
 
 
 def with_relations(body: str, relations: Mapping[str, str]) -> str:

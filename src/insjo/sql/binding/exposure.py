@@ -105,9 +105,9 @@ def _mentions(select: exp.Select) -> Mentions:
             _read_star(node, select, found)
         elif isinstance(node, exp.Identifier):
             _read_identifier(node, found)
-        elif isinstance(node, exp.Pivot) and node.parent_select is select:
-            found.everything = True
-        elif isinstance(node, exp.Join) and node.method == "NATURAL" and node.parent_select is select:
+        elif (isinstance(node, exp.Pivot) and node.parent_select is select) or (
+            isinstance(node, exp.Join) and node.method == "NATURAL" and node.parent_select is select
+        ):
             found.everything = True
         elif isinstance(node, exp.SetOperation) and node.args.get("by_name"):
             continue

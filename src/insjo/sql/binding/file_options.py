@@ -28,8 +28,8 @@ _ENCODINGS = {
     "utf-16": "utf-16",
     "utf16": "utf-16",
 }
-_COMMON = frozenset({"format", "schema", "schemahints", "schemaevolutionmode", "inferschema", "infercolumntypes", "rescueddatacolumn", "mode",
-                     "pathglobfilter", "filenamepattern", "recursivefilelookup", "ignorecorruptfiles", "ignoremissingfiles", "mergeschema",
+_COMMON = frozenset({"format", "schema", "schemahints", "schemaevolutionmode", "inferschema", "infercolumntypes", "rescueddatacolumn",
+                     "mode", "pathglobfilter", "filenamepattern", "recursivefilelookup", "ignorecorruptfiles", "ignoremissingfiles", "mergeschema",
                      "readercasesensitive", "multiline", "encoding", "charset", "dateformat", "timestampformat", "allowoverwrites",
                      "partitioncolumns", "usestrictglobber", "timezone", "locale", "samplingratio", "maxfilesize"})  # fmt: skip
 _BY_FORMAT = {
@@ -72,7 +72,7 @@ class FileOptions:
         return value.lower() == "true"
 
     def character(self, key: str) -> str | None:
-        """An option that is a character or a few of them; `\\t` stands for a tab."""
+        r"""An option that is a character or a few of them; `\\t` stands for a tab."""
         value = self.values.get(key)
         if value is None:
             return None

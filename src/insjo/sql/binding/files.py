@@ -56,8 +56,7 @@ class FileSource:
 
     def query(self, names: Iterable[str]) -> str:
         """Query that gives these columns."""
-        shown = [f"{self.casts[each]} AS {text.name(each)}" for each in names] or [f"NULL AS {text.name('__insjo_none')}"]
-        return f"SELECT {', '.join(shown)} FROM {self.reader}"
+        return text.select((f"{self.casts[each]} AS {text.name(each)}" for each in names), self.reader)
 
 
 class FileReader:
@@ -158,17 +157,14 @@ class _Reading:
     def _described(self, reader: str) -> dict[str, str]:
         """Columns that the engine finds in the files."""
         try:
-            described = self.engine.bind(f"SELECT * FROM {reader}")
+            described = self.engine.bind(text.select(["*"], reader))
         except StatementFailed as error:
             raise read_failure(error, self.files[0].path if len(self.files) == 1 else "") from error
         return {column.name: column.type_text for column in described if column.name != "filename"}
 
     def _csv(self) -> tuple[str, dict[str, str], dict[str, str]]:
         settings = [*csv_reader_options(self.options), "filename = true"]
-        if self.schema is not None:
-            columns = dict(self.schema)
-        else:
-            columns = self._sniffed_csv(settings)
+        columns = dict(self.schema) if self.schema is not None else self._sniffed_csv(settings)
         permissive = self.options.mode == "PERMISSIVE"
         shown = {name: ("VARCHAR" if permissive or not _is_flat(kind) else parse_type(kind).engine) for name, kind in columns.items()}
         listed = ", ".join(f"{text.literal(name)}: {text.literal(kind)}" for name, kind in shown.items())
@@ -179,7 +175,9 @@ class _Reading:
                 message = f"A CSV file cannot hold values of the type `{kind}` (column `{name}`)."
                 raise FileOptionInvalid(message)
             casts[name] = f"TRY_CAST({text.name(name)} AS {parse_type(kind).engine})" if permissive else text.name(name)
-            if kind == "string" and (self.options.flag("ignoreleadingwhitespace", default=False) or self.options.flag("ignoretrailingwhitespace", default=False)):
+            if kind == "string" and (
+                self.options.flag("ignoreleadingwhitespace", default=False) or self.options.flag("ignoretrailingwhitespace", default=False)
+            ):
                 casts[name] = f"trim({casts[name]})"
         return reader, columns, casts
 

@@ -121,7 +121,9 @@ class Functions:
         build.needs.append(Need(Privilege.EXECUTE, found.id))
         build.cacheable = False
         body = self._body(ctx, found, _arguments(found, call.expressions), build, depth)
-        value: exp.Expr = exp.Subquery(this=body) if isinstance(body, exp.Query) and not isinstance(body, exp.Subquery) else exp.Paren(this=body)
+        value: exp.Expr = (
+            exp.Subquery(this=body) if isinstance(body, exp.Query) and not isinstance(body, exp.Subquery) else exp.Paren(this=body)
+        )
         whole.replace(exp.Cast(this=value, to=parse_type(found.returns)) if found.returns else value)
 
     def _expand_table(self, ctx: RequestContext, node: exp.Table, names: NameSpace, build: Build, depth: int) -> None:
@@ -212,9 +214,7 @@ def _qualified(call: exp.Anonymous) -> tuple[exp.Expr, tuple[str, ...]]:
             return call, ()
         parts.append(left.expression.name)
         left = left.this
-    if isinstance(left, exp.Column) and not left.table:
-        parts.append(left.name)
-    elif isinstance(left, exp.Identifier):
+    if (isinstance(left, exp.Column) and not left.table) or isinstance(left, exp.Identifier):
         parts.append(left.name)
     else:
         return call, ()

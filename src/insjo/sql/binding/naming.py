@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlglot import exp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GENERATORS = frozenset(
     {"explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple", "variant_explode"},
@@ -65,68 +70,84 @@ def _output_name(output: exp.Expr, *, outermost: bool) -> str:
 
 def shown(node: exp.Expr) -> str:
     """An expression as Databricks shows it in a column's name."""
-    simple = _simple(node)
-    if simple is not None:
-        return simple
     operator = _BINARY.get(type(node))
     if operator is not None:
         return f"({shown(node.this)} {operator} {shown(node.expression)})"
-    if isinstance(node, exp.Anonymous):
-        return f"{str(node.this).lower()}({_arguments(node)})"
-    if isinstance(node, exp.Dot):
-        last = node.expression
-        return last.name if isinstance(last, exp.Identifier) else shown(last)
-    if isinstance(node, exp.Cast):
-        start = "TRY_CAST" if isinstance(node, exp.TryCast) else "CAST"
-        return f"{start}({shown(node.this)} AS {node.to.sql(dialect='databricks')})"
-    if isinstance(node, exp.Bracket):
-        return f"{shown(node.this)}[{', '.join(shown(each) for each in node.expressions)}]"
-    if isinstance(node, exp.DPipe):
-        return f"concat({shown(node.this)}, {shown(node.expression)})"
-    if isinstance(node, exp.If):
-        return f"(IF({shown(node.this)}, {shown(node.args['true'])}, {shown(node.args['false']) if node.args.get('false') else 'NULL'}))"
-    if isinstance(node, exp.JSONExtract):
-        path = node.expression
-        keys = [each for each in path.expressions if isinstance(each, exp.JSONPathKey)] if isinstance(path, exp.JSONPath) else []
-        return str(keys[-1].this) if keys else shown(node.this)
+    for kind, show in _SHOWN:
+        if isinstance(node, kind):
+            return show(node)
     return str(node.sql(dialect="databricks"))
 
 
-def _arguments(node: exp.Anonymous) -> str:
-    """Arguments of a call; the star of `count(*)` counts ones."""
-    if str(node.this).lower() == "count" and len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Star):
-        return "1"
+def _call(node: exp.Expr) -> str:
+    """A call; the star of `count(*)` counts ones."""
+    name = str(node.this).lower()
+    if name == "count" and len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Star):
+        return "count(1)"
+    return f"{name}({_listed(node)})"
+
+
+def _listed(node: exp.Expr) -> str:
     return ", ".join(shown(each) for each in node.expressions)
 
 
-def _simple(node: exp.Expr) -> str | None:
-    """Nodes without an operator in the middle."""
-    if isinstance(node, exp.Column):
-        return str(node.name)
-    if isinstance(node, exp.Literal | exp.RawString):
-        return str(node.this)
-    if isinstance(node, exp.Null):
-        return "NULL"
-    if isinstance(node, exp.Boolean):
-        return str(bool(node.this)).lower()
-    if isinstance(node, exp.Paren):
-        return shown(node.this)
-    if isinstance(node, exp.Neg):
-        return f"-{shown(node.this)}" if isinstance(node.this, exp.Literal) else f"(- {shown(node.this)})"
-    if isinstance(node, exp.Not):
-        if isinstance(node.this, exp.Is):
-            return f"({shown(node.this.this)} IS NOT {shown(node.this.expression)})"
-        return f"(NOT {shown(node.this)})"
-    if isinstance(node, exp.Is):
-        return f"({shown(node.this)} IS {shown(node.expression)})"
-    if isinstance(node, exp.In) and node.expressions:
-        return f"({shown(node.this)} IN ({', '.join(shown(each) for each in node.expressions)}))"
-    if isinstance(node, exp.Distinct):
-        return "DISTINCT " + ", ".join(shown(each) for each in node.expressions)
-    if isinstance(node, exp.Placeholder):
-        return f":{node.name}"
-    if isinstance(node, exp.Subquery):
-        return "scalarsubquery()"
-    if isinstance(node, exp.CurrentDate | exp.CurrentTimestamp | exp.CurrentUser):
-        return f"{node.sql_name().lower()}()"
-    return None
+def _dot(node: exp.Expr) -> str:
+    last = node.expression
+    return str(last.name) if isinstance(last, exp.Identifier) else shown(last)
+
+
+def _cast(node: exp.Expr) -> str:
+    start = "TRY_CAST" if isinstance(node, exp.TryCast) else "CAST"
+    return f"{start}({shown(node.this)} AS {node.args['to'].sql(dialect='databricks')})"
+
+
+def _if(node: exp.Expr) -> str:
+    otherwise = node.args.get("false")
+    return f"(IF({shown(node.this)}, {shown(node.args['true'])}, {shown(otherwise) if otherwise is not None else 'NULL'}))"
+
+
+def _json_path(node: exp.Expr) -> str:
+    path = node.expression
+    keys = [each for each in path.expressions if isinstance(each, exp.JSONPathKey)] if isinstance(path, exp.JSONPath) else []
+    return str(keys[-1].this) if keys else shown(node.this)
+
+
+def _negative(node: exp.Expr) -> str:
+    return f"-{shown(node.this)}" if isinstance(node.this, exp.Literal) else f"(- {shown(node.this)})"
+
+
+def _not(node: exp.Expr) -> str:
+    inner = node.this
+    return f"({shown(inner.this)} IS NOT {shown(inner.expression)})" if isinstance(inner, exp.Is) else f"(NOT {shown(inner)})"
+
+
+def _in(node: exp.Expr) -> str:
+    return f"({shown(node.this)} IN ({_listed(node)}))" if node.expressions else str(node.sql(dialect="databricks"))
+
+
+_SHOWN: tuple[tuple[type[exp.Expr], Callable[[exp.Expr], str]], ...] = (
+    (exp.Column, lambda node: str(node.name)),
+    (exp.Literal, lambda node: str(node.this)),
+    (exp.RawString, lambda node: str(node.this)),
+    (exp.Null, lambda _: "NULL"),
+    (exp.Boolean, lambda node: str(bool(node.this)).lower()),
+    (exp.Paren, lambda node: shown(node.this)),
+    (exp.Neg, _negative),
+    (exp.Not, _not),
+    (exp.Is, lambda node: f"({shown(node.this)} IS {shown(node.expression)})"),
+    (exp.In, _in),
+    (exp.Distinct, lambda node: "DISTINCT " + _listed(node)),
+    (exp.Placeholder, lambda node: f":{node.name}"),
+    (exp.Subquery, lambda _: "scalarsubquery()"),
+    (exp.CurrentDate, lambda _: "current_date()"),
+    (exp.CurrentTimestamp, lambda _: "current_timestamp()"),
+    (exp.CurrentUser, lambda _: "current_user()"),
+    (exp.Anonymous, _call),
+    (exp.Dot, _dot),
+    (exp.Cast, _cast),
+    (exp.Bracket, lambda node: f"{shown(node.this)}[{_listed(node)}]"),
+    (exp.DPipe, lambda node: f"concat({shown(node.this)}, {shown(node.expression)})"),
+    (exp.If, _if),
+    (exp.JSONExtract, _json_path),
+)
+"""How the other nodes are shown; the first kind that fits counts."""

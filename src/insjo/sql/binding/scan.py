@@ -86,7 +86,7 @@ def _branch(
     values = {column.name: constant for column, constant in constants}
     shown = [f"{values[column.name]} AS {text.name(column.name)}" if column.name in values else _shown(column) for column in order]
     shown += _marks() if marks else []
-    return f"SELECT {', '.join(shown) or 'NULL AS ' + text.name('__insjo_none')} FROM {_reader(snapshot, stored, files, marks=marks)}"
+    return text.select(shown, _reader(snapshot, stored, files, marks=marks))
 
 
 def _looked_up(
@@ -104,8 +104,8 @@ def _looked_up(
     shown += _marks('"p".') if marks else []
     rows = ", ".join(f"({text.literal(file.path)}, {', '.join(_constant(file, column) for column in partitions)})" for file in files)
     listed = f'(VALUES {rows}) AS "v"("f", {", ".join(keys.values())})'
-    reader = _reader(snapshot, stored, files, marks=True)
-    return f'SELECT {", ".join(shown)} FROM (SELECT * FROM {reader}) AS "p" JOIN {listed} ON "p".{text.name(FILE_MARK)} = "v"."f"'
+    opened = text.nested(text.select(["*"], _reader(snapshot, stored, files, marks=True)), "p")
+    return text.select(shown, f'{opened} JOIN {listed} ON "p".{text.name(FILE_MARK)} = "v"."f"')
 
 
 def _shown(column: Column, qualifier: str = "") -> str:
@@ -126,4 +126,5 @@ def _reader(snapshot: Snapshot, stored: Sequence[Column], files: Sequence[DataFi
     if snapshot.uniform or not stored:
         return f"read_parquet({paths}, {options})"
     nothing = text.empty_rows({column.name: column.type_text for column in stored})
-    return f"({nothing} UNION ALL BY NAME SELECT * FROM read_parquet({paths}, {options}, union_by_name = true))"
+    everything = text.select(["*"], f"read_parquet({paths}, {options}, union_by_name = true)")
+    return f"({nothing} UNION ALL BY NAME {everything})"

@@ -42,32 +42,39 @@ def travel(version: exp.Expr, now: datetime) -> tuple[int | None, datetime | Non
 
 def moment(value: exp.Expr, now: datetime) -> datetime:
     """A moment from a constant: a text, a date, `current_timestamp()`, and intervals added to or taken from one."""
-    if isinstance(value, exp.Paren):
-        return moment(value.this, now)
-    if isinstance(value, exp.Cast):
+    if isinstance(value, exp.Paren | exp.Cast):
         return moment(value.this, now)
     if isinstance(value, exp.Literal) and value.is_string:
         return _read(str(value.this))
-    if isinstance(value, exp.CurrentTimestamp):
-        return now
-    if isinstance(value, exp.CurrentDate):
-        return now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if isinstance(value, exp.Anonymous) and str(value.this).lower() in _NOW and not value.expressions:
-        return now if str(value.this).lower() in {"current_timestamp", "now"} else now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if isinstance(value, exp.Anonymous) and str(value.this).lower() in {"date_sub", "date_add"} and len(value.expressions) == 2:  # noqa: PLR2004  # Date and days.
-        days = _whole(value.expressions[1])
-        return moment(value.expressions[0], now) + timedelta(days=days if str(value.this).lower() == "date_add" else -days)
-    if isinstance(value, exp.Anonymous) and str(value.this).lower() in {"to_timestamp", "timestamp", "to_date", "date"} and len(value.expressions) == 1:
+    name = "current_timestamp" if isinstance(value, exp.CurrentTimestamp) else "current_date" if isinstance(value, exp.CurrentDate) else ""
+    if isinstance(value, exp.Anonymous):
+        name = str(value.this).lower()
+    if name in _NOW and not value.expressions:
+        return now if name in {"current_timestamp", "now"} else now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if name in {"to_timestamp", "timestamp", "to_date", "date"} and len(value.expressions) == 1:
         return moment(value.expressions[0], now)
+    if name in {"date_sub", "date_add"} and len(value.expressions) == 2:  # noqa: PLR2004  # Date and days.
+        days = _whole(value.expressions[1])
+        return moment(value.expressions[0], now) + timedelta(days=days if name == "date_add" else -days)
     if isinstance(value, exp.Sub | exp.Add) and isinstance(value.expression, exp.Interval):
-        interval = value.expression
-        unit = str(interval.args.get("unit") or "").upper().rstrip("S")
-        if unit in _UNITS and isinstance(interval.this, exp.Literal):
-            step = _UNITS[unit](_whole(interval.this))
-            start = moment(value.this, now)
-            return start - step if isinstance(value, exp.Sub) else start + step
+        return _stepped(value, now)
+    raise _not_constant()
+
+
+def _stepped(value: exp.Sub | exp.Add, now: datetime) -> datetime:
+    """A moment with an interval added or taken."""
+    interval = value.expression
+    unit = str(interval.args.get("unit") or "").upper().rstrip("S")
+    if unit not in _UNITS or not isinstance(interval.this, exp.Literal):
+        raise _not_constant()
+    step = _UNITS[unit](_whole(interval.this))
+    start = moment(value.this, now)
+    return start - step if isinstance(value, exp.Sub) else start + step
+
+
+def _not_constant() -> UnsupportedFeature:
     message = "The moment of `TIMESTAMP AS OF` must be a text such as '2026-01-31 12:00:00', or `current_timestamp()` with an interval."
-    raise UnsupportedFeature(message, details={"feature": "TIMESTAMP AS OF <expression>"})
+    return UnsupportedFeature(message, details={"feature": "TIMESTAMP AS OF <expression>"})
 
 
 def _whole(value: exp.Expr) -> int:

@@ -87,7 +87,7 @@ def arrow_table(table: VirtualTable, ctx: RequestContext) -> pa.Table:
     rows = table.rows(ctx)
     if isinstance(rows, pa.Table):
         return rows.select(schema.names).cast(schema)
-    listed = []
+    listed: list[Mapping[str, object]] = []
     for row in rows:
         if len(listed) >= ROWS_MAX:
             message = f"`{table.full_name}` has more than {ROWS_MAX} rows for this statement."
@@ -120,8 +120,9 @@ _INFORMATION: dict[str, tuple[tuple[str, str], ...]] = {
         f"{_AUDIT}, data_source_format, storage_sub_directory",
     ),
     "columns": _shape(
-        "table_catalog, table_schema, table_name, column_name, ordinal_position int, column_default, is_nullable, full_data_type, data_type, "
-        "character_maximum_length bigint, numeric_precision int, numeric_scale int, is_identity, is_updatable, partition_index int, comment",
+        "table_catalog, table_schema, table_name, column_name, ordinal_position int, column_default, is_nullable, full_data_type, "
+        "data_type, character_maximum_length bigint, numeric_precision int, numeric_scale int, is_identity, is_updatable, "
+        "partition_index int, comment",
     ),
     "views": _shape("table_catalog, table_schema, table_name, view_definition, check_option, is_updatable, is_insertable_into"),
     "volumes": _shape(

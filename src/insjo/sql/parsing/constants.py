@@ -73,13 +73,7 @@ def constant_expression(parameter: Parameter) -> exp.Expr:
     """A parameter as a constant of its type; raises ParameterInvalid for an unknown type."""
     value, type_text = parameter.value, parameter.type_text.strip().lower()
     if not type_text:
-        if value is None:
-            return exp.Null()
-        if isinstance(value, bool):
-            return exp.Boolean(this=value)
-        if isinstance(value, int | float):
-            return _number(value)
-        return exp.Literal.string(value)
+        return _untyped(value)
     if type_text == "void":
         return exp.Null()
     if type_text == "string" and isinstance(value, str):
@@ -92,6 +86,17 @@ def constant_expression(parameter: Parameter) -> exp.Expr:
     if isinstance(value, bool):
         value = str(value).lower()
     return exp.Cast(this=exp.Literal.string(str(value)), to=kind)
+
+
+def _untyped(value: str | float | bool | None) -> exp.Expr:  # A value, not a switch.
+    """A value in the type that it has."""
+    if value is None:
+        return exp.Null()
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, int | float):
+        return _number(value)
+    return exp.Literal.string(value)
 
 
 def parse_type(type_text: str) -> exp.DataType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
@@ -18,15 +19,32 @@ from insjo.sql.parsing.nodes import (
     FunctionParameter,
 )
 from insjo.sql.parsing.rows import checked_query
+from insjo.sql.parsing.words import NOT_CREATED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from sqlglot import exp
 
     from insjo.sql.parsing.cursor import Cursor
     from insjo.sql.parsing.nodes import Command, NamePath
 
-_TYPE_STOPS = ("NOT", "NULL", "COMMENT", "DEFAULT", "GENERATED", "PRIMARY", "CONSTRAINT", "REFERENCES", "FOREIGN", "MASK", "AFTER", "FIRST", "COLLATE")
+_TYPE_STOPS = (
+    "NOT",
+    "NULL",
+    "COMMENT",
+    "DEFAULT",
+    "GENERATED",
+    "PRIMARY",
+    "CONSTRAINT",
+    "REFERENCES",
+    "FOREIGN",
+    "MASK",
+    "AFTER",
+    "FIRST",
+    "COLLATE",
+)
 _FORMATS = ("DELTA",)
+_FUNCTION_PHRASES = ("LANGUAGE SQL", "DETERMINISTIC", "NOT DETERMINISTIC", "CONTAINS SQL", "READS SQL DATA", "SQL SECURITY DEFINER")
+"""Clauses of CREATE FUNCTION that say what holds for every function here."""
 _KINDS = ("CATALOG", "SCHEMA", "DATABASE", "TABLE", "VIEW", "VOLUME", "FUNCTION")
 
 
@@ -45,18 +63,17 @@ def create(cursor: Cursor) -> Command:
     if cursor.accept("OR", "REFRESH"):
         raise refuse("CREATE OR REFRESH", "Use a table or a view.")
     temporary = bool(cursor.accept_any("TEMPORARY", "TEMP"))
-    if cursor.accept("GLOBAL"):
-        raise refuse("GLOBAL TEMPORARY VIEW")
-    if cursor.accept("EXTERNAL"):
-        raise refuse(f"CREATE EXTERNAL {cursor.word()}", "Create it without `EXTERNAL` and without a location.")
+    if cursor.word() in {"GLOBAL", "EXTERNAL"}:
+        raise refuse(f"CREATE {cursor.word()} {cursor.word(1)}".rstrip())
     kind = cursor.word()
     if temporary and kind not in {"VIEW", "FUNCTION"}:
         raise refuse(f"CREATE TEMPORARY {kind}")
     if kind in {"SCHEMA", "DATABASE"}:
         return _schema(cursor)
-    readers = {"CATALOG": _catalog, "VOLUME": _volume}
-    if kind in readers:
-        return readers[kind](cursor)
+    if kind == "CATALOG":
+        return _catalog(cursor)
+    if kind == "VOLUME":
+        return _volume(cursor)
     if kind == "TABLE":
         cursor.index += 1
         return _table(cursor, or_replace=or_replace)
@@ -64,8 +81,7 @@ def create(cursor: Cursor) -> Command:
         return _view(cursor, or_replace=or_replace, temporary=temporary)
     if kind == "FUNCTION":
         return _function(cursor, or_replace=or_replace, temporary=temporary)
-    if kind in {"MATERIALIZED", "STREAMING", "LIVE", "FOREIGN", "CONNECTION", "SHARE", "RECIPIENT", "POLICY", "EXTERNAL", "STORAGE", "SERVICE",
-                "CREDENTIAL", "LOCATION", "PROCEDURE", "BLOOMFILTER", "INDEX", "GROUP", "SERVER", "FLOW", "WAREHOUSE", "ROLE", "USER"}:  # fmt: skip
+    if kind in NOT_CREATED:
         second = " VIEW" if kind == "MATERIALIZED" else " TABLE" if kind == "STREAMING" else ""
         raise refuse(f"CREATE {kind}{second}")
     raise cursor.error("`TABLE`, `VIEW`, `SCHEMA`, `CATALOG`, `VOLUME` or `FUNCTION`")
@@ -182,32 +198,58 @@ def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
     if cursor.looks_at("SHALLOW") or cursor.looks_at("DEEP") or cursor.looks_at("CLONE"):
         raise refuse("CREATE TABLE ... CLONE", "Use `CREATE TABLE ... AS SELECT * FROM ...`.")
     columns = column_list(cursor, "table") if cursor.looks_at("(") and cursor.word(1) not in {"SELECT", "WITH"} else ()
-    comment, found, partitions = "", {}, ()
-    tree = None
+    clauses = _TableClauses(columns)
     while not cursor.at_end:
+        clauses.read(cursor)
+    if columns and clauses.tree is not None:
+        message = "`CREATE TABLE ... AS` takes its columns from the query; a list of columns may not stand before it."
+        raise SyntaxInvalid(message)
+    return CreateTable(
+        name,
+        clauses.columns,
+        clauses.tree,
+        None,
+        clauses.comment,
+        clauses.properties,
+        clauses.partitions,
+        or_replace,
+        skip,
+    )
+
+
+@dataclass(slots=True)
+class _TableClauses:
+    """What follows the columns of CREATE TABLE, in any order."""
+
+    columns: tuple[ColumnDefinition, ...]
+    comment: str = ""
+    properties: dict[str, str] = field(default_factory=dict)
+    partitions: tuple[str, ...] = ()
+    tree: exp.Expr | None = None
+
+    def read(self, cursor: Cursor) -> None:
+        """One clause."""
         if cursor.accept("USING"):
             _delta_only(cursor)
         elif cursor.accept("COMMENT"):
-            comment = cursor.string()
-        elif cursor.accept("TBLPROPERTIES") or cursor.accept("OPTIONS"):
-            found = {**found, **properties(cursor)}
+            self.comment = cursor.string()
+        elif cursor.accept_phrase("TBLPROPERTIES", "OPTIONS"):
+            self.properties |= properties(cursor)
         elif cursor.accept("PARTITIONED", "BY"):
-            partitions, added = _partitioning(cursor)
-            columns = (*columns, *added)
+            self.partitions, added = _partitioning(cursor)
+            self.columns = (*self.columns, *added)
         elif cursor.accept("CLUSTER", "BY"):
             _clustering(cursor)
         elif cursor.accept("AS") or cursor.word() in {"SELECT", "WITH", "("}:
-            tree = checked_query(cursor.rest_tree())
+            self.tree = checked_query(cursor.rest_tree())
         elif cursor.accept("DEFAULT", "COLLATION"):
             _binary_collation(cursor)
-        elif cursor.word() in {"LOCATION", "CLUSTERED", "WITH", "ROW", "STORED"}:
-            raise refuse(f"CREATE TABLE ... {cursor.word()}", "Leave the location out: Insjö chooses it." if cursor.looks_at("LOCATION") else "")
+        elif cursor.looks_at("LOCATION"):
+            raise refuse("CREATE TABLE ... LOCATION", "Leave the location out: Insjö chooses it.")
+        elif cursor.word() in {"CLUSTERED", "WITH", "ROW", "STORED"}:
+            raise refuse(f"CREATE TABLE ... {cursor.word()}")
         else:
             raise cursor.error("`USING`, `COMMENT`, `PARTITIONED BY`, `TBLPROPERTIES` or `AS`")
-    if columns and tree is not None:
-        message = "`CREATE TABLE ... AS` takes its columns from the query; a list of columns may not stand before it."
-        raise SyntaxInvalid(message)
-    return CreateTable(name, tuple(columns), tree, None, comment, found, partitions, or_replace, skip)
 
 
 def _clustering(cursor: Cursor) -> None:
@@ -343,9 +385,7 @@ def _function(cursor: Cursor, *, or_replace: bool, temporary: bool) -> CreateFun
             returns = cursor.until("RETURN", "LANGUAGE", "COMMENT", "DETERMINISTIC", "NOT", "CONTAINS", "READS", "SQL", "AS")
         elif cursor.accept("COMMENT"):
             comment = cursor.string()
-        elif cursor.accept("LANGUAGE", "SQL") or cursor.accept("DETERMINISTIC") or cursor.accept("NOT", "DETERMINISTIC"):
-            continue
-        elif cursor.accept("CONTAINS", "SQL") or cursor.accept("READS", "SQL", "DATA") or cursor.accept("SQL", "SECURITY", "DEFINER"):
+        elif cursor.accept_phrase(*_FUNCTION_PHRASES):
             continue
         elif cursor.looks_at("LANGUAGE"):
             raise refuse(f"CREATE FUNCTION ... LANGUAGE {cursor.word(1)}", "Write the function in SQL.")
@@ -384,7 +424,7 @@ def drop(cursor: Cursor) -> Command:
             raise refuse(f"DROP TEMPORARY {cursor.word()}")
     if cursor.word() not in _KINDS:
         feature = cursor.word()
-        if feature in {"MATERIALIZED", "POLICY", "SHARE", "RECIPIENT", "CONNECTION", "EXTERNAL", "STORAGE", "CREDENTIAL", "GROUP", "PROCEDURE", "PROVIDER"}:
+        if feature in NOT_CREATED:
             raise refuse(f"DROP {feature}")
         raise cursor.error("`TABLE`, `VIEW`, `SCHEMA`, `CATALOG`, `VOLUME` or `FUNCTION`")
     kind = cursor.one_of(_KINDS)
@@ -396,8 +436,3 @@ def drop(cursor: Cursor) -> Command:
         cursor.accept("RESTRICT")
     cursor.accept("PURGE")
     return Drop(kind, name, exists, cascade)
-
-
-def text_map(values: Mapping[str, object]) -> dict[str, str]:
-    """Values as texts."""
-    return {key: str(value) for key, value in values.items()}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from insjo.kernel.errors import did_you_mean
 from insjo.sql.errors import InvalidIdentifier
@@ -14,6 +13,8 @@ from insjo.sql.parsing.grammar import parse_tree, syntax_error, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlglot import exp
 
     from insjo.sql.errors import SyntaxInvalid
     from insjo.sql.parsing.nodes import NamePath
@@ -70,6 +71,10 @@ class Cursor:
         self.index += len(words)
         return True
 
+    def accept_phrase(self, *phrases: str) -> bool:
+        """Move over the first of these phrases that comes next."""
+        return any(self.accept(*phrase.split()) for phrase in phrases)
+
     def expect(self, *words: str) -> None:
         """Move over these words, or raise SyntaxInvalid."""
         for each in words:
@@ -113,7 +118,7 @@ class Cursor:
         token = self.peek()
         if token is None or token.token_type in _STRINGS or token.token_type is TokenType.NUMBER:
             return False
-        return token.token_type is TokenType.IDENTIFIER or bool(token.text) and not set(token.text) & _MARKS
+        return token.token_type is TokenType.IDENTIFIER or (bool(token.text) and not set(token.text) & _MARKS)
 
     def string(self) -> str:
         """A text in quotes, or a parameter that holds one."""

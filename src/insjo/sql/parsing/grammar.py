@@ -5,23 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from insjo.kernel.errors import did_you_mean
 from insjo.sql.dialect.grammar import DatabricksGrammar
 from insjo.sql.errors import SyntaxInvalid
+from insjo.sql.parsing.words import QUERY_WORDS
 
 if TYPE_CHECKING:
-    from sqlglot.tokens import Token
+    from sqlglot import exp
+    from sqlglot.tokenizer_core import Token
 
 _CONTEXT_CHARS = 40
-_QUERY_WORDS = (
-    "SELECT FROM WHERE GROUP BY HAVING ORDER LIMIT OFFSET JOIN LEFT RIGHT FULL INNER OUTER CROSS ANTI SEMI ON USING UNION ALL INTERSECT "
-    "EXCEPT WITH RECURSIVE AS VALUES INSERT INTO OVERWRITE UPDATE SET DELETE MERGE MATCHED THEN WHEN CASE END ELSE AND OR NOT NULL IS IN "
-    "BETWEEN LIKE ILIKE RLIKE EXISTS DISTINCT CAST QUALIFY WINDOW OVER PARTITION ROWS RANGE PRECEDING FOLLOWING LATERAL VIEW PIVOT UNPIVOT "
-    "TABLESAMPLE ASC DESC NULLS FIRST LAST INTERVAL TIMESTAMP DATE TRUE FALSE"
-).split()
 
 
 class _Words(DatabricksGrammar):
@@ -91,8 +86,8 @@ def _readable(error: ParseError | TokenError, text: str, whole: str, offset: int
     at = text.find(start)
     at = at + len(start) - len(found) if at >= 0 else text.find(found)
     hint = ""
-    if re.fullmatch(r"\w{3,}", found) and found.upper() not in _QUERY_WORDS:
-        hint = did_you_mean(found.upper(), _QUERY_WORDS)
+    if re.fullmatch(r"\w{3,}", found) and found.upper() not in QUERY_WORDS:
+        hint = did_you_mean(found.upper(), QUERY_WORDS)
     return syntax_error(whole, max(at, 0) + offset, len(found), hint=hint)
 
 

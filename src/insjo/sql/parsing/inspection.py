@@ -8,22 +8,19 @@ from insjo.sql.parsing.create import property_key, refuse
 from insjo.sql.parsing.nodes import Describe, DescribeQuery, Show
 from insjo.sql.parsing.rights import show_grants
 from insjo.sql.parsing.rows import checked_query
+from insjo.sql.parsing.words import NOT_SHOWN, SHOWN
 
 if TYPE_CHECKING:
     from insjo.sql.parsing.cursor import Cursor
     from insjo.sql.parsing.nodes import Command, NamePath
 
-_SHOWN = ("CATALOGS", "SCHEMAS", "DATABASES", "TABLES", "VIEWS", "COLUMNS", "VOLUMES", "FUNCTIONS", "TBLPROPERTIES", "CREATE", "PARTITIONS",
-          "GRANTS", "GRANT", "USERS", "GROUPS", "TABLE", "USER", "SYSTEM", "ALL", "KEYS", "FOREIGN", "PRIMARY", "WAREHOUSES")  # fmt: skip
-_FEATURES = frozenset("SHARES RECIPIENTS PROVIDERS CONNECTIONS CREDENTIALS POLICIES LOCATIONS EXTERNAL STORAGE PROCEDURES INDEXES CLONES".split())
-
 
 def show(cursor: Cursor) -> Command:
     """SHOW what [IN scope] [LIKE pattern]."""
     cursor.expect("SHOW")
-    if cursor.word() in _FEATURES:
+    if cursor.word() in NOT_SHOWN:
         raise refuse(f"SHOW {cursor.word()}")
-    what = cursor.one_of(_SHOWN)
+    what = cursor.one_of(SHOWN)
     if what in {"GRANTS", "GRANT"}:
         return show_grants(cursor)
     if what == "CREATE":
@@ -43,8 +40,6 @@ def show(cursor: Cursor) -> Command:
         if cursor.looks_at("PARTITION"):
             raise refuse("SHOW PARTITIONS ... PARTITION")
         return Show(what, scope)
-    if what == "CURRENT":
-        raise refuse("SHOW CURRENT")
     return _listing(cursor, _plural(cursor, what))
 
 
@@ -78,9 +73,9 @@ def _listing(cursor: Cursor, what: str) -> Show:
             patterns[word] = cursor.string()
         elif cursor.accept("LIKE") or (cursor.at_string() and "" not in patterns):
             patterns[""] = cursor.string()
-        elif what.endswith("FUNCTIONS") and not patterns and cursor.at_name():
-            patterns[""] = cursor.name()
-        elif what in {"TABLES", "VIEWS", "SCHEMAS"} and "" not in patterns and cursor.at_name() and cursor.peek(1) is None:
+        elif (what.endswith("FUNCTIONS") and not patterns and cursor.at_name()) or (
+            what in {"TABLES", "VIEWS", "SCHEMAS"} and "" not in patterns and cursor.at_name() and cursor.peek(1) is None
+        ):
             patterns[""] = cursor.name()
         else:
             raise cursor.error("`IN` or `LIKE`")
@@ -93,7 +88,7 @@ def _scope(cursor: Cursor, what: str) -> tuple[NamePath, str]:
     if cursor.accept("ALL", "CATALOGS"):
         return (), "ALL CATALOGS"
     following = cursor.word(1)
-    if cursor.looks_at("CATALOG") and following not in {".", "", "LIKE"} or (cursor.looks_at("CATALOG") and _quoted_next(cursor)):
+    if (cursor.looks_at("CATALOG") and following not in {".", "", "LIKE"}) or (cursor.looks_at("CATALOG") and _quoted_next(cursor)):
         cursor.index += 1
         return cursor.path(parts_max=1), "CATALOG"
     if cursor.word() in {"SCHEMA", "DATABASE"} and (following not in {".", "", "LIKE"} or _quoted_next(cursor)):
@@ -117,7 +112,17 @@ def describe(cursor: Cursor) -> Command:
         kind = cursor.one_of(("HISTORY", "DETAIL"))
         cursor.accept("TABLE")
         return Describe(kind, cursor.path())
-    if cursor.word() in {"SHARE", "CONNECTION", "RECIPIENT", "PROVIDER", "CREDENTIAL", "EXTERNAL", "STORAGE", "PROCEDURE", "POLICY"} and cursor.peek(1):
+    if cursor.word() in {
+        "SHARE",
+        "CONNECTION",
+        "RECIPIENT",
+        "PROVIDER",
+        "CREDENTIAL",
+        "EXTERNAL",
+        "STORAGE",
+        "PROCEDURE",
+        "POLICY",
+    } and cursor.peek(1):
         raise refuse(f"DESCRIBE {cursor.word()}")
     for kind, parts in (("SCHEMA", 2), ("DATABASE", 2), ("CATALOG", 1), ("VOLUME", 3), ("FUNCTION", 3)):
         if cursor.looks_at(kind) and (cursor.word(1) not in {".", ""} or _quoted_next(cursor)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from insjo.kernel.errors import ResourceExhausted, did_you_mean
 from insjo.kernel.limits import STATEMENT_CHARS_MAX
@@ -14,11 +14,12 @@ from insjo.sql.parsing import alter, create, inspection, remainder, rights, rows
 from insjo.sql.parsing.constants import POSITIONAL, RESERVED, ParameterValues
 from insjo.sql.parsing.cursor import Cursor
 from insjo.sql.parsing.nodes import Explain, Parsed, Query
+from insjo.sql.parsing.words import ELSEWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlglot.tokens import Token
+    from sqlglot.tokenizer_core import Token
 
     from insjo.sql.parsing.nodes import Command
     from insjo.sql.types import Parameter
@@ -55,12 +56,6 @@ _READERS: dict[str, Callable[[Cursor], Command]] = {
     "MSCK": remainder.refresh,
 }
 
-_KNOWN_ELSEWHERE = frozenset(
-    "BEGIN CALL EXECUTE UNDROP REORG CACHE UNCACHE CLEAR CONVERT FSCK GENERATE PUT GET REMOVE SYNC LOAD EXPORT IMPORT REPAIR DENY SIGNAL "
-    "RESIGNAL IF WHILE FOR LOOP REPEAT LEAVE ITERATE COMMIT ROLLBACK START ATTACH DETACH INSTALL PRAGMA CHECKPOINT ADD ABORT".split(),
-)
-"""Statements of Databricks, Spark or of engines that Insjö does not run; they are refused by their name."""
-
 
 def parse(text: str, parameters: Sequence[Parameter] = ()) -> Parsed:
     """Read exactly one statement.
@@ -92,7 +87,7 @@ def parse(text: str, parameters: Sequence[Parameter] = ()) -> Parsed:
         command = reader(cursor)
         cursor.end()
         return Parsed(_kind(cursor, first), command)
-    if first in _KNOWN_ELSEWHERE:
+    if first in ELSEWHERE:
         message = f"`{first}` is not supported."
         raise UnsupportedFeature(message, details={"feature": first})
     raise cursor.error("a statement such as `SELECT`", did_you_mean(first, [*_READERS, "SELECT", "WITH", "VALUES", "EXPLAIN"]))

@@ -45,13 +45,13 @@ def set_(cursor: Cursor) -> Command:
         if cursor.looks_at("INTERVAL"):
             raise refuse("SET TIME ZONE INTERVAL")
         return SetSetting("timezone", "UTC" if cursor.accept("LOCAL") else cursor.string())
-    if cursor.word() in {"RECIPIENT", "-"} or cursor.looks_at("TAG"):
+    if cursor.word() in {"RECIPIENT", "TAG"}:
         raise refuse(f"SET {cursor.word()}")
     parts = [cursor.name()]
     while cursor.accept("."):
         parts.append(cursor.name())
     key = ".".join(parts).lower()
-    if cursor.at_end:
+    if cursor.peek() is None:
         return SetSetting(key)
     cursor.expect("=")
     value = cursor.string() if cursor.at_string() else cursor.rest()
@@ -142,7 +142,11 @@ def refresh(cursor: Cursor) -> Refresh:
         cursor.expect("COMPUTE")
         cursor.rest()
         return Refresh(name)
-    if cursor.word() in {"MATERIALIZED", "STREAMING", "FOREIGN", "POLICY", "FUNCTION"} and cursor.peek(1) is not None and cursor.word(1) != ".":
+    if (
+        cursor.word() in {"MATERIALIZED", "STREAMING", "FOREIGN", "POLICY", "FUNCTION"}
+        and cursor.peek(1) is not None
+        and cursor.word(1) != "."
+    ):
         raise refuse(f"REFRESH {cursor.word()}")
     if cursor.at_string():
         raise refuse("REFRESH '<path>'")

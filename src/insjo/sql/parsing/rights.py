@@ -76,11 +76,25 @@ def securable(cursor: Cursor) -> tuple[str, NamePath]:
     if kind == "METASTORE":
         cursor.index += 1
         return "METASTORE", ()
-    if kind in {"EXTERNAL", "STORAGE", "SHARE", "CONNECTION", "SERVICE", "CREDENTIAL", "CLEAN", "ANONYMOUS", "ANY", "RECIPIENT", "PROCEDURE"}:
+    if kind in {
+        "EXTERNAL",
+        "STORAGE",
+        "SHARE",
+        "CONNECTION",
+        "SERVICE",
+        "CREDENTIAL",
+        "CLEAN",
+        "ANONYMOUS",
+        "ANY",
+        "RECIPIENT",
+        "PROCEDURE",
+    }:
         following = cursor.word(1)
         if following and following not in {"TO", "FROM", "."}:
             raise refuse(f"GRANT ON {kind}")
-    if kind in _KINDS and cursor.word(1) not in {"TO", "FROM", ".", ""} or kind in _KINDS and cursor.peek(1) is not None and not cursor.word(1):
+    if (kind in _KINDS and cursor.word(1) not in {"TO", "FROM", ".", ""}) or (
+        kind in _KINDS and cursor.peek(1) is not None and not cursor.word(1)
+    ):
         cursor.index += 1
         return ("SCHEMA" if kind == "DATABASE" else kind), cursor.path(parts_max=_KINDS[kind])
     return "TABLE", cursor.path()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
 from insjo.sql.parsing.nodes import Delete, Insert, Merge, Parsed, Query, Truncate, Update

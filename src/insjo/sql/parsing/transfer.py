@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -36,37 +37,56 @@ def copy_into(cursor: Cursor) -> CopyInto:
         raise refuse("COPY INTO ... BY POSITION", "Name the columns in a header, or use `FROM (SELECT _c0 AS a, ... FROM '...')`.")
     cursor.expect("FROM")
     path, tree = _source(cursor)
-    file_format = ""
-    files: tuple[str, ...] = ()
-    pattern = ""
-    format_options: dict[str, str] = {}
-    copy_options: dict[str, str] = {}
+    clauses = _CopyClauses()
     while not cursor.at_end:
-        if cursor.accept("FILEFORMAT"):
-            cursor.accept("=")
-            file_format = _format(cursor)
-        elif cursor.accept("FILES"):
-            cursor.accept("=")
-            files = _texts(cursor)
-        elif cursor.accept("PATTERN"):
-            cursor.accept("=")
-            pattern = cursor.string()
-        elif cursor.accept("FORMAT_OPTIONS"):
-            format_options = properties(cursor)
-        elif cursor.accept("COPY_OPTIONS"):
-            copy_options = properties(cursor)
-        elif cursor.looks_at("VALIDATE"):
-            raise refuse("COPY INTO ... VALIDATE")
-        elif cursor.looks_at("WITH"):
-            raise refuse("COPY INTO ... WITH CREDENTIAL")
-        else:
-            raise cursor.error("`FILEFORMAT`, `FILES`, `PATTERN`, `FORMAT_OPTIONS` or `COPY_OPTIONS`")
-    if not file_format:
+        clauses.read(cursor)
+    if not clauses.file_format:
         raise cursor.error("`FILEFORMAT = CSV | JSON | PARQUET`")
-    if files and pattern:
+    if clauses.files and clauses.pattern:
         message = "`FILES` and `PATTERN` exclude each other."
         raise SyntaxInvalid(message)
-    return CopyInto(target, path, file_format, columns, tree, files, pattern, format_options, copy_options)
+    return CopyInto(
+        target,
+        path,
+        clauses.file_format,
+        columns,
+        tree,
+        clauses.files,
+        clauses.pattern,
+        clauses.format_options,
+        clauses.copy_options,
+    )
+
+
+@dataclass(slots=True)
+class _CopyClauses:
+    """What follows the source of COPY INTO, in any order."""
+
+    file_format: str = ""
+    files: tuple[str, ...] = ()
+    pattern: str = ""
+    format_options: dict[str, str] = field(default_factory=dict)
+    copy_options: dict[str, str] = field(default_factory=dict)
+
+    def read(self, cursor: Cursor) -> None:
+        """One clause."""
+        if cursor.accept("FILEFORMAT"):
+            cursor.accept("=")
+            self.file_format = _format(cursor)
+        elif cursor.accept("FILES"):
+            cursor.accept("=")
+            self.files = _texts(cursor)
+        elif cursor.accept("PATTERN"):
+            cursor.accept("=")
+            self.pattern = cursor.string()
+        elif cursor.accept("FORMAT_OPTIONS"):
+            self.format_options = properties(cursor)
+        elif cursor.accept("COPY_OPTIONS"):
+            self.copy_options = properties(cursor)
+        elif cursor.word() in {"VALIDATE", "WITH"}:
+            raise refuse(f"COPY INTO ... {cursor.word()}")
+        else:
+            raise cursor.error("`FILEFORMAT`, `FILES`, `PATTERN`, `FORMAT_OPTIONS` or `COPY_OPTIONS`")
 
 
 def _source(cursor: Cursor) -> tuple[str, exp.Expr | None]:

@@ -1,0 +1,73 @@
+"""Which command does what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from insjo.sql.commands import (
+    changes,
+    copying,
+    describes,
+    functions,
+    inserts,
+    merge,
+    objects,
+    queries,
+    rights,
+    session_state,
+    shows,
+    tables,
+    upkeep,
+    views,
+)
+from insjo.sql.parsing import nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from insjo.sql.commands.execution import Execution, Outcome
+
+COMMANDS: dict[type[Any], Callable[[Execution, Any], Outcome]] = {
+    nodes.Explain: queries.explain,
+    nodes.DescribeQuery: queries.describe_query,
+    nodes.Insert: inserts.insert,
+    nodes.Update: changes.update,
+    nodes.Delete: changes.delete,
+    nodes.Merge: merge.merge,
+    nodes.Truncate: changes.truncate,
+    nodes.CreateCatalog: objects.create_catalog,
+    nodes.CreateSchema: objects.create_schema,
+    nodes.CreateVolume: objects.create_volume,
+    nodes.CreateTable: tables.create_table,
+    nodes.CreateView: views.create_view,
+    nodes.CreateFunction: functions.create_function,
+    nodes.Drop: objects.drop,
+    nodes.AlterOwner: objects.alter_owner,
+    nodes.AlterName: objects.alter_name,
+    nodes.AlterProperties: tables.alter_properties,
+    nodes.AddColumns: tables.add_columns,
+    nodes.AlterView: views.alter_view,
+    nodes.CommentOn: objects.comment_on,
+    nodes.GrantChange: rights.change_grant,
+    nodes.ShowGrants: rights.show_grants,
+    nodes.Show: shows.show,
+    nodes.Describe: describes.describe,
+    nodes.Use: session_state.use,
+    nodes.SetSetting: session_state.set_setting,
+    nodes.ResetSetting: session_state.reset_setting,
+    nodes.DeclareVariable: session_state.declare_variable,
+    nodes.SetVariable: session_state.set_variable,
+    nodes.DropVariable: session_state.drop_variable,
+    nodes.CopyInto: copying.copy_into,
+    nodes.ListFiles: copying.list_files,
+    nodes.Restore: upkeep.restore,
+    nodes.Optimize: upkeep.optimize,
+    nodes.Vacuum: upkeep.vacuum,
+    nodes.Refresh: upkeep.refresh,
+}
+"""Every kind of statement but the query, which the room runs itself because its plan is kept."""
+
+
+def run(execution: Execution, command: nodes.Command) -> Outcome:
+    """Run one command."""
+    return COMMANDS[type(command)](execution, command)

@@ -1,0 +1,34 @@
+"""SELECT, EXPLAIN and DESCRIBE QUERY."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insjo.sql.commands.execution import Outcome, query_outcome, table_outcome
+
+if TYPE_CHECKING:
+    from insjo.sql.binding.bound import BoundQuery
+    from insjo.sql.commands.execution import Execution
+    from insjo.sql.parsing.nodes import DescribeQuery, Explain
+
+
+def run_bound(x: Execution, bound: BoundQuery) -> Outcome:
+    """Rows of a query that was bound, or found bound in the cache."""
+    return query_outcome(x.query(bound), bound)
+
+
+def explain(x: Execution, command: Explain) -> Outcome:
+    """What the query reads and gives; Insjö has no plan of Spark to show."""
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
+    lines = ["== Reads =="]
+    lines += [f"{origin.text()}" for origin in bound.provenance.origins] or ["nothing but constants"]
+    lines += ["", "== Label ==", bound.provenance.label.text(), "", "== Output =="]
+    lines += [f"{name} {kind}" for name, kind in bound.columns]
+    return table_outcome([("plan", "string")], [("\n".join(lines),)], provenance=bound.provenance, needs=bound.needs)
+
+
+def describe_query(x: Execution, command: DescribeQuery) -> Outcome:
+    """Columns of a query."""
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
+    rows = [(name, kind, None) for name, kind in bound.columns]
+    return table_outcome([("col_name", "string"), ("data_type", "string"), ("comment", "string")], rows, needs=bound.needs)

@@ -1,0 +1,184 @@
+"""CREATE TABLE and what changes a table as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insjo.access.errors import TableNotFound
+from insjo.catalog.errors import ColumnAlreadyExists
+from insjo.catalog.types import Column
+from insjo.kernel.errors import InvalidArgument, did_you_mean
+from insjo.sql.commands.execution import Outcome, counted, nothing
+from insjo.sql.commands.writing import as_source, assigned, discarding, export, row_count
+from insjo.sql.dialect.types import parse_type
+from insjo.sql.errors import UnsupportedFeature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from insjo.catalog.types import TableName
+    from insjo.sql.commands.execution import Execution
+    from insjo.sql.parsing.nodes import AddColumns, AlterProperties, ColumnDefinition, CreateTable
+
+_SOURCE = "__insjo_source"
+
+
+def create_table(x: Execution, command: CreateTable) -> Outcome:
+    """CREATE TABLE with columns, LIKE another table, or AS a query."""
+    name = x.names.table(command.name)
+    if command.tree is not None:
+        return _from_query(x, command, name)
+    columns = tuple(column_of(each, at) for at, each in enumerate(command.columns))
+    if command.like is not None:
+        like = x.tools.catalog.tables.get(x.ctx, x.names.table(command.like))
+        columns = like.columns
+    if not columns:
+        message = "A table needs at least one column."
+        raise InvalidArgument(message, hint="`CREATE TABLE t (id INT, name STRING)`, or `CREATE TABLE t AS SELECT ...`.")
+    x.tools.catalog.tables.create(
+        x.ctx,
+        name,
+        columns,
+        comment=command.comment,
+        properties=dict(command.properties),
+        partition_columns=command.partition_columns,
+        if_not_exists=command.if_not_exists,
+        replace=command.or_replace,
+    )
+    return nothing()
+
+
+def column_of(definition: ColumnDefinition, position: int) -> Column:
+    """Column of the catalog from its definition; the type is put into its one form."""
+    kind = parse_type(definition.type_text).text
+    return Column(definition.name, kind, definition.nullable, definition.comment, position)
+
+
+def _from_query(x: Execution, command: CreateTable, name: TableName) -> Outcome:
+    """CREATE TABLE AS: the table appears together with its rows, or not at all."""
+    tables = x.tools.catalog.tables
+    if command.if_not_exists and _exists(x, name):
+        return counted(num_affected_rows=0, num_inserted_rows=0)
+    assert command.tree is not None  # noqa: S101  # The caller looked.
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
+    columns = tuple(Column(each, _storable(each, kind), position=at) for at, (each, kind) in enumerate(bound.columns))
+    query = assigned({column.name.lower(): at for at, column in enumerate(columns)}, columns)
+    fitted = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={_SOURCE: as_source(bound)}).resting_on(bound)
+    with tables.stage(x.ctx, name, replace=command.or_replace) as staged:
+        files = export(x, fitted, columns, staged.location, _partitioning(columns, command.partition_columns))
+        with discarding(staged.location, files):
+            tables.create(
+                x.ctx,
+                name,
+                columns,
+                comment=command.comment,
+                properties=dict(command.properties),
+                partition_columns=command.partition_columns,
+                replace=command.or_replace,
+                staged=staged,
+                adds=files,
+                label=bound.provenance.label if bound.provenance.origins else None,
+            )
+    rows = row_count(files)
+    return counted(provenance=bound.provenance, num_affected_rows=rows, num_inserted_rows=rows)
+
+
+def _exists(x: Execution, name: TableName) -> bool:
+    """Whether the caller sees a table of that name."""
+    try:
+        x.tools.catalog.tables.get(x.ctx, name)
+    except TableNotFound:
+        return False
+    return True
+
+
+def _storable(name: str, kind: str) -> str:
+    """Type of a column that a query gives, if a table can hold it."""
+    if kind == "void":
+        message = f"The column `{name}` is always NULL and has no type."
+        raise InvalidArgument(message, hint=f"Write for example `CAST(NULL AS STRING) AS {name}`.")
+    return kind
+
+
+def _partitioning(columns: Sequence[Column], names: Sequence[str]) -> tuple[str, ...]:
+    """Partition columns as the table spells them."""
+    known = {column.name.lower(): column.name for column in columns}
+    for name in names:
+        if name.lower() not in known:
+            message = f"The partition column `{name}` is not a column of the table."
+            raise InvalidArgument(message, hint=did_you_mean(name, known.values()))
+    return tuple(known[name.lower()] for name in names)
+
+
+def add_columns(x: Execution, command: AddColumns) -> Outcome:
+    """ALTER TABLE ADD COLUMNS, at the end or at a place."""
+    name = x.names.table(command.name)
+    tables = x.tools.catalog.tables
+    present = {column.name.lower() for column in tables.get(x.ctx, name).columns}
+    placed = [each for each in command.columns if not (command.if_not_exists and each.column.name.lower() in present)]
+    added = [column_of(each.column, 0) for each in placed]
+    if not added:
+        return nothing()
+    if all(each.after is None for each in placed):
+        tables.add_columns(x.ctx, name, added)
+        return nothing()
+    with tables.begin_write(x.ctx, name) as write:
+        order = list(write.snapshot.columns)
+        for each, column in zip(placed, added, strict=True):
+            if column.name.lower() in {present.name.lower() for present in order}:
+                message = f"The table `{name.full_name}` has a column `{column.name}` already."
+                raise ColumnAlreadyExists(message)
+            if not column.nullable and write.snapshot.files:
+                message = f"The new column `{column.name}` cannot be NOT NULL: the rows that are there have no value for it."
+                raise InvalidArgument(message)
+            order.insert(len(order) if each.after is None else _place_after(order, each.after), column)
+        names = ",".join(column.name for column in added)
+        tables.commit(write, operation="ADD COLUMNS", parameters={"columns": names}, new_columns=order)
+    return nothing()
+
+
+def _place_after(order: Sequence[Column], after: str) -> int:
+    """Position behind a column; the first one for an empty name."""
+    if not after:
+        return 0
+    for at, column in enumerate(order):
+        if column.name.lower() == after.lower():
+            return at + 1
+    message = f"The table has no column `{after}`."
+    raise InvalidArgument(message, hint=did_you_mean(after, (column.name for column in order)))
+
+
+def alter_properties(x: Execution, command: AlterProperties) -> Outcome:
+    """SET and UNSET TBLPROPERTIES."""
+    if command.kind not in {"TABLE", "VIEW"}:
+        return _alter_other_properties(x, command)
+    name = x.names.table(command.name)
+    try:
+        table = x.tools.catalog.tables.get(x.ctx, name)
+    except TableNotFound:
+        if command.if_exists:
+            return nothing()
+        raise
+    properties = {**table.properties, **{key: value for key, value in command.changes.items() if value is not None}}
+    for key, value in command.changes.items():
+        if value is None:
+            properties.pop(key, None)
+    comment = properties.pop("comment", None)
+    x.tools.catalog.tables.update(x.ctx, name, properties=properties, comment=comment)
+    return nothing()
+
+
+def _alter_other_properties(x: Execution, command: AlterProperties) -> Outcome:
+    """Properties of a schema or a catalog."""
+    changes = {key: value for key, value in command.changes.items() if value is not None}
+    if command.kind == "SCHEMA":
+        full_name = ".".join(x.names.schema_name(command.name))
+        schema = x.tools.catalog.schemas.get(x.ctx, full_name)
+        x.tools.catalog.schemas.update(x.ctx, full_name, properties={**schema.properties, **changes})
+        return nothing()
+    if command.kind == "CATALOG":
+        catalog = x.tools.catalog.catalogs.get(x.ctx, command.name[0])
+        x.tools.catalog.catalogs.update(x.ctx, command.name[0], properties={**catalog.properties, **changes})
+        return nothing()
+    message = f"`ALTER {command.kind} SET PROPERTIES` is not supported."
+    raise UnsupportedFeature(message, details={"feature": f"ALTER {command.kind} SET PROPERTIES"})

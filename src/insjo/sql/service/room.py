@@ -1,0 +1,129 @@
+"""The SQL room as one object, made by bootstrap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insjo.catalog.types import Column, TableName
+from insjo.kernel.context import system_context
+from insjo.sql.binding.binder import Binder
+from insjo.sql.binding.functions import Functions
+from insjo.sql.binding.virtual import VirtualTables
+from insjo.sql.commands.execution import Tools
+from insjo.sql.dialect.functions import FUNCTION_NAMES
+from insjo.sql.service.completions import completions
+from insjo.sql.service.fingerprinting import Fingerprinting
+from insjo.sql.service.functions import FunctionStore
+from insjo.sql.service.history import HISTORY_COLUMNS, History
+from insjo.sql.service.ledger import Ledger
+from insjo.sql.service.results import ResultStore
+from insjo.sql.service.running import Runner
+from insjo.sql.service.sessions import Sessions
+from insjo.sql.service.statements import Statements
+from insjo.sql.service.warehouses import Warehouses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from insjo.access.service.facade import Access
+    from insjo.catalog.service.room import CatalogRoom
+    from insjo.kernel.clock import Clock
+    from insjo.kernel.context import RequestContext
+    from insjo.kernel.database import Database
+    from insjo.kernel.settings import Settings
+    from insjo.sql.ports import Engine
+    from insjo.sql.types import Completions
+
+_THREADS_MIN = 8
+HISTORY_TABLE = "system.query.history"
+
+
+class SqlRoom:
+    """All services of the SQL room.
+
+    Args:
+        database: The metadata database.
+        clock: Tells the time.
+        settings: Workers, limits and times.
+        access: Decides.
+        catalog: Tables, volumes and files.
+        engine: Runs what was bound.
+        results: Folder for results that wait; it belongs to this room alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        access: Access,
+        catalog: CatalogRoom,
+        engine: Engine,
+        results: Path,
+    ) -> None:
+        self._catalog = catalog
+        self._results = ResultStore(results)
+        self.engine = engine
+        self.virtual_tables = VirtualTables(catalog.information)
+        self.functions = FunctionStore(database=database, clock=clock, access=access)
+        binder = Binder(
+            access=access,
+            catalog=catalog,
+            engine=engine,
+            virtual=self.virtual_tables,
+            functions=Functions(self.functions, FUNCTION_NAMES),
+            clock=clock,
+        )
+        tools = Tools(access, catalog, engine, binder, self.virtual_tables, self.functions, Ledger(database=database), clock)
+        self.warehouses = Warehouses(database=database, clock=clock, access=access)
+        self.sessions = Sessions(clock=clock, warehouses=self.warehouses)
+        self.history = History(database=database, clock=clock, access=access)
+        self.statements = Statements(
+            runner=Runner(tools),
+            access=access,
+            warehouses=self.warehouses,
+            sessions=self.sessions,
+            history=self.history,
+            results=self._results,
+            clock=clock,
+            threads=max(_THREADS_MIN, settings.sql_workers * 2 + 4),
+            queue_max=settings.sql_queue_max,
+            timeout_s=float(settings.sql_timeout_s),
+            result_ttl_s=float(settings.result_ttl_s),
+        )
+        self.fingerprinting = Fingerprinting(access=access, catalog=catalog, engine=engine)
+
+    def start(self) -> None:
+        """Make what every installation has, and begin the work in the background."""
+        self._results.start()
+        self.warehouses.ensure_default()
+        self.register_table(HISTORY_TABLE, HISTORY_COLUMNS, self.history.rows, "Statements that ended; everybody sees their own.")
+        self.history.start()
+        self.statements.start()
+        self.fingerprinting.start()
+
+    def register_table(
+        self,
+        full_name: str,
+        shape: Iterable[tuple[str, str]],
+        rows: Callable[[RequestContext], Iterable[Mapping[str, object]]],
+        comment: str,
+    ) -> None:
+        """Make a table of the catalog `system` whose rows a room computes; who may read it is decided by grants as for any table."""
+        name = TableName.parse(full_name)
+        columns = tuple(Column(column, kind, position=at) for at, (column, kind) in enumerate(shape))
+        self._catalog.ensure_system_schemas([name.schema])
+        self._catalog.tables.register_system(system_context(), name, columns, comment)
+        self.virtual_tables.register(full_name, columns, rows)
+
+    def completions(self, ctx: RequestContext, catalog: str = "", schema: str = "") -> Completions:
+        """Names that an editor may offer to this caller."""
+        return completions(ctx, self._catalog, FUNCTION_NAMES, catalog, schema)
+
+    def close(self) -> None:
+        """Stop what runs and write what waits; the engine is closed by whoever made it."""
+        self.statements.shut_down()
+        self.fingerprinting.close()
+        self.history.close()
