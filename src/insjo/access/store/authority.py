@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from insjo.access.store.principals import effective_ids
 from insjo.access.store.tables import ancestors, grants, principals, securables
-from insjo.access.types import ADMINS_ID, GRANTABLE, Privilege, SecurableKind
+from insjo.access.types import ADMINS_ID, GRANTABLE, PARENT_KIND, Privilege, SecurableKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +20,12 @@ GATES: Final[Mapping[SecurableKind, Privilege]] = {
     SecurableKind.SCHEMA: Privilege.USE_SCHEMA,
 }
 """What must be held on each catalog and schema on the way to an object before its contents can be used."""
+
+_ABOVE: Final[Mapping[SecurableKind, tuple[SecurableKind, ...]]] = {
+    SecurableKind.CATALOG: (SecurableKind.CATALOG, SecurableKind.METASTORE),
+    SecurableKind.SCHEMA: (SecurableKind.SCHEMA, SecurableKind.CATALOG, SecurableKind.METASTORE),
+}
+"""On which kinds a gate can be opened: a grant of all privileges on a table opens no schema."""
 
 UNGATED: Final = frozenset({Privilege.MANAGE, Privilege.BROWSE, Privilege.APPLY_TAG, Privilege.USE_CATALOG})
 """Privileges that hold without the gates: they reach no contents."""
@@ -92,25 +98,32 @@ def fetch_facts_by_name(connection: sa.Connection, principal_id: str, kind: Secu
 def visible_ids(principal_id: str | None, kind: SecurableKind, privilege: Privilege | None) -> sa.Select[tuple[str]]:
     """Identifiers of the objects of a kind that the caller may see, or on which it holds the privilege; None means the system.
 
-    The sets of owned and of granted nodes are small and computed once; each object then looks up its few ancestors in them, so
-    that a list which joins this query pays for the rows it shows and not for the whole tree.
+    Nothing in it refers to a single object: each part is a set that both databases compute once, from the few nodes that the caller
+    owns or was granted downwards.
     """
     objects = sa.select(securables.c.id).where(securables.c.kind == kind.value)
     if principal_id is None:
         return objects
-    effective = effective_ids(principal_id)
-    own = sa.select(effective.c.id)
+    own = sa.select(effective_ids(principal_id).c.id)
     admin = sa.literal(ADMINS_ID).in_(own)
-    owned = _on_the_way(sa.select(securables.c.id).where(securables.c.owner_id.in_(own)))
+    owned = _below(sa.select(securables.c.id).where(securables.c.owner_id.in_(own)))
     if privilege is None or privilege is Privilege.BROWSE:
         if kind is SecurableKind.METASTORE:
             return objects
-        return objects.where(sa.or_(admin, owned, _on_the_way(_granted(own, GRANTABLE[kind]))))
+        return objects.where(sa.or_(admin, owned, _below(_granted(own, GRANTABLE[kind]))))
     if privilege not in GRANTABLE[kind]:
         return objects.where(sa.or_(admin, owned))
-    held = _on_the_way(_granted(own, holding(privilege)))
-    gates = [] if privilege in UNGATED else [_gate(own, gate, gate_kind) for gate_kind, gate in GATES.items()]
-    return objects.where(sa.or_(admin, owned, sa.and_(held, *gates)))
+    gates = () if privilege in UNGATED else _gates_of(kind)
+    opened = [_below(_granted(own, holding(GATES[gate]), _ABOVE[gate])) for gate in gates]
+    return objects.where(sa.or_(admin, owned, sa.and_(_below(_granted(own, holding(privilege))), *opened)))
+
+
+def _gates_of(kind: SecurableKind) -> tuple[SecurableKind, ...]:
+    """The kinds with a gate on the way from an object of the kind to the root, itself included."""
+    way = [kind]
+    while way[-1] in PARENT_KIND:
+        way.append(PARENT_KIND[way[-1]])
+    return tuple(each for each in way if each in GATES)
 
 
 def holding(privilege: Privilege) -> frozenset[Privilege]:
@@ -118,35 +131,23 @@ def holding(privilege: Privilege) -> frozenset[Privilege]:
     return frozenset({privilege, Privilege.ALL_PRIVILEGES}) if privilege in _WITHIN_ALL else frozenset({privilege})
 
 
-def _granted(own: sa.Select[tuple[str]], privileges: Iterable[Privilege]) -> sa.Select[tuple[str]]:
-    """Nodes on which one of the privileges was granted to the caller."""
+def _granted(
+    own: sa.Select[tuple[str]],
+    privileges: Iterable[Privilege],
+    kinds: Iterable[SecurableKind] = (),
+) -> sa.Select[tuple[str]]:
+    """Nodes, of some kinds, on which one of the privileges was granted to the caller."""
     words = sorted(privilege.value for privilege in privileges)
-    return sa.select(grants.c.securable_id).where(grants.c.principal_id.in_(own), grants.c.privilege.in_(words))
+    query = sa.select(grants.c.securable_id).where(grants.c.principal_id.in_(own), grants.c.privilege.in_(words))
+    if kinds:
+        node = securables.alias()
+        query = query.join(node, node.c.id == grants.c.securable_id).where(node.c.kind.in_([kind.value for kind in kinds]))
+    return query
 
 
-def _on_the_way(nodes: sa.Select[tuple[str]]) -> sa.ColumnElement[bool]:
-    """Whether one of the nodes is the object or above it."""
-    way = ancestors.alias()
-    return sa.exists(
-        sa.select(sa.literal(1)).where(way.c.securable_id == securables.c.id, way.c.ancestor_id.in_(nodes)).correlate(securables)
-    )
-
-
-def _gate(own: sa.Select[tuple[str]], gate: Privilege, gate_kind: SecurableKind) -> sa.ColumnElement[bool]:
-    """Whether the gate is open on the node of its kind on the way, or there is no such node."""
-    way, node, above = ancestors.alias(), securables.alias(), ancestors.alias()
-    opened = sa.exists(
-        sa.select(sa.literal(1))
-        .where(above.c.securable_id == node.c.id, above.c.ancestor_id.in_(_granted(own, holding(gate))))
-        .correlate(node),
-    )
-    closed = sa.exists(
-        sa.select(sa.literal(1))
-        .select_from(way.join(node, node.c.id == way.c.ancestor_id))
-        .where(way.c.securable_id == securables.c.id, node.c.kind == gate_kind.value, sa.not_(opened))
-        .correlate(securables),
-    )
-    return sa.not_(closed)
+def _below(nodes: sa.Select[tuple[str]]) -> sa.ColumnElement[bool]:
+    """Whether the object is one of the nodes or stands under one."""
+    return securables.c.id.in_(sa.select(ancestors.c.securable_id).where(ancestors.c.ancestor_id.in_(nodes)))
 
 
 def fetch_visible_names(
