@@ -74,6 +74,7 @@ class RetrievalRoom:
             word_indexes=word_indexes,
             root=root,
         )
+        self.parser = parser
         derived = Derived(vector_indexes, word_indexes)
         self.indexes = Indexes(parts, Building(parts, derived), derived)
         self.search = Search(parts, derived)
