@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from insjo.kernel.errors import did_you_mean
 from insjo.sql.binding import engine_text as text
 from insjo.sql.errors import FileOptionInvalid, UnsupportedFeature
+from insjo.sql.parsing.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,19 +29,29 @@ _ENCODINGS = {
     "utf-16": "utf-16",
     "utf16": "utf-16",
 }
-_COMMON = frozenset({"format", "schema", "schemahints", "schemaevolutionmode", "inferschema", "infercolumntypes", "rescueddatacolumn",
-                     "mode", "pathglobfilter", "filenamepattern", "recursivefilelookup", "ignorecorruptfiles", "ignoremissingfiles", "mergeschema",
-                     "readercasesensitive", "multiline", "encoding", "charset", "dateformat", "timestampformat", "allowoverwrites",
-                     "partitioncolumns", "usestrictglobber", "timezone", "locale", "samplingratio", "maxfilesize"})  # fmt: skip
+_COMMON = frozenset(
+    words("""
+format schema schemahints schemaevolutionmode inferschema infercolumntypes rescueddatacolumn mode pathglobfilter filenamepattern
+recursivefilelookup ignorecorruptfiles ignoremissingfiles mergeschema readercasesensitive multiline encoding charset dateformat
+timestampformat allowoverwrites partitioncolumns usestrictglobber timezone locale samplingratio maxfilesize
+"""),
+)
 _BY_FORMAT = {
-    "csv": frozenset({"header", "sep", "delimiter", "quote", "escape", "comment", "nullvalue", "emptyvalue", "linesep", "skiprows",
-                      "ignoreleadingwhitespace", "ignoretrailingwhitespace", "enforceschema", "maxcolumns", "maxcharspercolumn",
-                      "preferdate", "columnnameofcorruptrecord", "unescapedquotehandling", "chartoescapequoteescaping", "nanvalue",
-                      "positiveinf", "negativeinf"}),
-    "json": frozenset({"primitivesasstring", "prefersdecimal", "allowcomments", "allowunquotedfieldnames", "allowsinglequotes",
-                       "allownumericleadingzeros", "linesep", "dropfieldifallnull", "columnnameofcorruptrecord", "singlevariantcolumn"}),
+    "csv": frozenset(
+        words("""
+header sep delimiter quote escape comment nullvalue emptyvalue linesep skiprows ignoreleadingwhitespace ignoretrailingwhitespace
+enforceschema maxcolumns maxcharspercolumn preferdate columnnameofcorruptrecord unescapedquotehandling chartoescapequoteescaping nanvalue
+positiveinf negativeinf
+"""),
+    ),
+    "json": frozenset(
+        words("""
+primitivesasstring prefersdecimal allowcomments allowunquotedfieldnames allowsinglequotes allownumericleadingzeros linesep
+dropfieldifallnull columnnameofcorruptrecord singlevariantcolumn
+"""),
+    ),
     "parquet": frozenset({"datetimerebasemode", "int96rebasemode"}),
-}  # fmt: skip
+}
 _WITHOUT_EFFECT = {
     "enforceschema": "true",
     "allowunquotedfieldnames": "false",
@@ -144,11 +155,11 @@ def csv_reader_options(options: FileOptions) -> list[str]:
         found.append(f"escape = {text.literal(_or_default(options.character('quote'), chr(34)))}")
     if comment := options.character("comment"):
         found.append(f"comment = {text.literal(comment)}")
-    if skip := options.values.get("skiprows"):
-        if not skip.isdigit():
-            message = f"The option `skipRows` is a number, and not `{skip}`."
-            raise FileOptionInvalid(message)
-        found.append(f"skip = {skip}")
+    skip = options.values.get("skiprows", "0")
+    if not skip.isdigit():
+        message = f"The option `skipRows` is a number, and not `{skip}`."
+        raise FileOptionInvalid(message)
+    found.append(f"skip = {skip}")  # Said even when it is 0: the engine would pass over lines that it finds odd.
     if options.mode == "PERMISSIVE":
         found.append("null_padding = true")
     if options.mode == "DROPMALFORMED":

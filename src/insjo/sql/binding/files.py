@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,16 +11,16 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from insjo.access.types import Origin, Privilege, Provenance, join_all
-from insjo.kernel.errors import NotFound
 from insjo.sql.binding import engine_text as text
-from insjo.sql.binding.file_options import FORMATS, checked_options, csv_reader_options, json_reader_options
+from insjo.sql.binding.file_failures import read_failure
+from insjo.sql.binding.file_options import FORMATS, checked_options, csv_reader_options, encoding, json_reader_options
 from insjo.sql.binding.needs import Need
 from insjo.sql.dialect.types import parse_fields, parse_type
 from insjo.sql.errors import FileOptionInvalid, FileReadFailed, StatementFailed, UnsupportedFeature
 from insjo.sql.parsing.constants import constant_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from insjo.catalog.service.files import Files
     from insjo.catalog.types import LocalFile
@@ -35,6 +37,7 @@ _SNIFF_ALL_BYTES_MAX = 256 * 1024 * 1024
 """Up to this size every value is looked at to find types out; above, a sample of each file."""
 
 _SAMPLE_ROWS = 200_000
+_FIRST_LINE_BYTES_MAX = 64 * 1024
 _TEXT_TYPES = ("VARCHAR",)
 
 
@@ -73,11 +76,11 @@ class FileReader:
         file_format = options.pop("format", "")
         found = self.resolve(ctx, path, options)
         file_format = file_format or _format_by_name(found)
-        return self.source(found, file_format, options)
+        return self.source(ctx, found, file_format, options)
 
     def from_format(self, ctx: RequestContext, file_format: str, path: str) -> FileSource:
         """Source from `csv.`/Volumes/...``."""
-        return self.source(self.resolve(ctx, path, {}), file_format, {})
+        return self.source(ctx, self.resolve(ctx, path, {}), file_format, {})
 
     def resolve(self, ctx: RequestContext, path: str, options: Mapping[str, str]) -> list[LocalFile]:
         """The files of a path, a folder or a pattern, after the caller's rights and the name filter."""
@@ -89,8 +92,13 @@ class FileReader:
             found = [each for each in found if matches.fullmatch(each.path.rsplit("/", 1)[-1])]
         return found
 
+    def _beginning(self, ctx: RequestContext, path: str) -> bytes:
+        """The first bytes of a file."""
+        return b"".join(self._files.read(ctx, path, 0, _FIRST_LINE_BYTES_MAX))
+
     def source(
         self,
+        ctx: RequestContext,
         found: Sequence[LocalFile],
         file_format: str,
         given: Mapping[str, str],
@@ -101,6 +109,7 @@ class FileReader:
         """Source over files that were resolved.
 
         Args:
+            ctx: Who reads.
             found: The files.
             file_format: csv, json or parquet.
             given: Options as written.
@@ -116,7 +125,9 @@ class FileReader:
         if not sizes and schema is None:
             message = f"The file `{found[0].path}` is empty, so it has no columns." if len(found) == 1 else "All of the files are empty."
             raise FileReadFailed(message, hint="Give the columns with the option `schema`.")
-        reading = _Reading(self._engine, options, list(sizes), schema, dict(types or {}), tuple(names))
+        reading = _Reading(
+            self._engine, options, list(sizes), schema, dict(types or {}), tuple(names), lambda path: self._beginning(ctx, path)
+        )
         reader, columns, casts = reading.build()
         casts[METADATA] = _metadata(found)
         return FileSource(reader, columns, casts, _provenance(found), _needs(found))
@@ -132,6 +143,7 @@ class _Reading:
     schema: dict[str, str] | None
     types: dict[str, str]
     names: tuple[str, ...]
+    beginning: Callable[[str], bytes]
 
     def build(self) -> tuple[str, dict[str, str], dict[str, str]]:
         """Reader, columns and casts."""
@@ -191,12 +203,33 @@ class _Reading:
         if not self.options.values.get("dateformat"):
             finding.append("dateformat = '%Y-%m-%d'")
         finding.append("auto_type_candidates = ['BOOLEAN', 'BIGINT', 'DOUBLE', 'DATE', 'TIMESTAMP', 'VARCHAR']")
-        found = self._described(f"read_csv({self._paths()}, {', '.join(finding)})")
+        try:
+            found = self._described(f"read_csv({self._paths()}, {', '.join(finding)})")
+        except FileReadFailed as error:
+            found = self._by_first_line(settings, error)
         if not self.options.flag("header", default=False):
             named = self.names if len(self.names) == len(found) else tuple(f"_c{at}" for at in range(len(found)))
             found = dict(zip(named, found.values(), strict=True))
         hints = self._hints()
         return {name: hints.get(name.lower(), _databricks_kind(kind)) for name, kind in found.items()}
+
+    def _by_first_line(self, settings: Sequence[str], error: FileReadFailed) -> dict[str, str]:
+        """Columns as the first line has them, when the engine finds no sense in a file; tells which line does not fit them."""
+        if "line" in error.details:
+            raise error
+        names = _header(self.options, self.beginning(self.files[0].path))
+        if not names or len({name.lower() for name in names}) != len(names):
+            raise error
+        where = self.files[0].path if len(self.files) == 1 else ""
+        listed = ", ".join(f"{text.literal(name)}: 'VARCHAR'" for name in names)
+        reader = f"read_csv({self._paths()}, {', '.join(settings)}, columns = {{{listed}}}, auto_detect = false)"
+        try:
+            with self.engine.query(text.select(["count(*)"], reader)) as rows:
+                for _ in rows:
+                    pass
+        except StatementFailed as failed:
+            raise read_failure(failed, where) from failed
+        return dict.fromkeys(names, "string")
 
     def _json(self) -> tuple[str, dict[str, str], dict[str, str]]:
         settings = json_reader_options(self.options)
@@ -270,6 +303,27 @@ def _format_by_name(found: Sequence[LocalFile]) -> str:
         return only
     message = "The format of the files is not clear from their names."
     raise FileOptionInvalid(message, hint="Add `format => 'csv'`, `'json'` or `'parquet'`.")
+
+
+def _header(options: FileOptions, beginning: bytes) -> list[str]:
+    """Names of the columns by the first line of a CSV file."""
+    separator = options.character("sep") or options.character("delimiter") or ","
+    quote = options.character("quote")
+    content = beginning.decode(encoding(options), errors="replace").removeprefix("\ufeff")
+    try:
+        if quote == "":
+            rows = csv.reader(io.StringIO(content), delimiter=separator, quoting=csv.QUOTE_NONE)
+        else:
+            rows = csv.reader(io.StringIO(content), delimiter=separator, quotechar=quote or '"')
+        lines = [row for _, row in zip(range(int(options.values.get("skiprows", "0")) + 1), rows, strict=False)]
+    except (csv.Error, TypeError):
+        return []
+    values = lines[-1] if lines else []
+    return (
+        [value or f"_c{at}" for at, value in enumerate(values)]
+        if options.flag("header", default=False)
+        else [f"_c{at}" for at in range(len(values))]
+    )
 
 
 def _declared(options: FileOptions) -> dict[str, str] | None:
@@ -354,47 +408,7 @@ def glob_expression(pattern: str) -> str:
     return "".join(parts)
 
 
-_CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
-_CONVERTING = re.compile(r"Error when converting column \"([^\"]*)\"\. Could not convert string \"(.*?)\" to '?([\w(), ]+)'?", re.DOTALL)
-_COLUMN_COUNT = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
-_JSON_LINE = re.compile(r"at byte (\d+) in (?:record/value|line) (\d+)|in (?:record/value|line) (\d+)")
-
-
-def read_failure(error: StatementFailed, path: str = "") -> FileReadFailed:
-    """What the engine said about a file, in clear words with the line."""
-    said = error.message
-    where = f" of `{path}`" if path else ""
-    details: dict[str, object] = {"path": path} if path else {}
-    if line := _CSV_LINE.search(said):
-        details["line"] = int(line[1])
-        start = f"Line {line[1]}{where}"
-        if wrong := _CONVERTING.search(said):
-            kind = wrong[3].lower()
-            message = f"{start}: the value `{wrong[2][:100]}` of the column `{wrong[1]}` is not of the type {kind}."
-            return FileReadFailed(message, hint="Give the right types with `schema`, or read with mode => 'PERMISSIVE'.", details=details)
-        if wrong := _COLUMN_COUNT.search(said):
-            message = f"{start} has {wrong[2]} columns, and {wrong[1]} are expected."
-            return FileReadFailed(message, hint="Is the separator right, and is a quote missing?", details=details)
-        reason = said[line.end() :].split("Original Line:")[0].strip() or said[line.end() :].strip()
-        return FileReadFailed(f"{start} cannot be read: {reason[:200]}", details=details)
-    if "unicode" in said.lower() or "utf-8" in said.lower() or "utf8" in said.lower():
-        message = f"The text{where} is not valid UTF-8."
-        return FileReadFailed(message, hint="Add the option `encoding`, for example encoding => 'ISO-8859-1'.", details=details)
-    if found := _JSON_LINE.search(said):
-        number = found[2] or found[3]
-        details["line"] = int(number)
-        return FileReadFailed(f"Line {number}{where} is not valid JSON.", details=details)
-    if "parquet" in said.lower() or "magic bytes" in said.lower():
-        return FileReadFailed(f"The file{where} is not a Parquet file, or it is damaged.".replace("file of ", "file "), details=details)
-    return FileReadFailed(f"The file{where} cannot be read: {said[:300]}".replace("file of ", "file "), details=details)
-
-
 def refuse_delta_path(path: str) -> None:
     """Tables are read by their names."""
     message = f"Reading a Delta table by its path (`{path[:100]}`) is not supported."
     raise UnsupportedFeature(message, hint="Use the name of the table.", details={"feature": "delta.`path`"})
-
-
-def missing_volume(path: str) -> NotFound:
-    """A path outside of volumes."""
-    return NotFound(f"`{path[:200]}` does not lie in a volume.", hint="Paths begin with `/Volumes/catalog/schema/volume`.")

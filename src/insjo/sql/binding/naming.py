@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from insjo.sql.parsing.constants import POSITIONAL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -137,7 +139,7 @@ _SHOWN: tuple[tuple[type[exp.Expr], Callable[[exp.Expr], str]], ...] = (
     (exp.Is, lambda node: f"({shown(node.this)} IS {shown(node.expression)})"),
     (exp.In, _in),
     (exp.Distinct, lambda node: "DISTINCT " + _listed(node)),
-    (exp.Placeholder, lambda node: f":{node.name}"),
+    (exp.Placeholder, lambda node: "?" if node.name.startswith(POSITIONAL) else f":{node.name}"),
     (exp.Subquery, lambda _: "scalarsubquery()"),
     (exp.CurrentDate, lambda _: "current_date()"),
     (exp.CurrentTimestamp, lambda _: "current_timestamp()"),

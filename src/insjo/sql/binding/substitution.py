@@ -125,7 +125,7 @@ class Substitution:
         variables = {name.lower(): value for name, value in self._names.variables.items()}
         if not variables:
             return
-        aliases = {each.alias.lower() for each in tree.find_all(exp.Alias)}
+        aliases = {each.alias.lower() for each in tree.find_all(exp.Alias) if each.this.name.lower() != each.alias.lower()}
         lambdas = {each.name.lower() for one in tree.find_all(exp.Lambda) for each in one.expressions}
         for column in list(tree.find_all(exp.Column)):
             name = column.name.lower()

@@ -15,7 +15,8 @@ from insjo.kernel.errors import InsjoError, InvalidArgument, did_you_mean
 from insjo.kernel.ids import new_id
 from insjo.kernel.paging import PageRequest
 from insjo.sql.binding.bound import Given
-from insjo.sql.binding.files import METADATA, METADATA_TYPE, glob_expression, read_failure
+from insjo.sql.binding.file_failures import read_failure, tells_of_file
+from insjo.sql.binding.files import METADATA, METADATA_TYPE, glob_expression
 from insjo.sql.commands.execution import Outcome, counted, table_outcome
 from insjo.sql.commands.writing import SOURCE, as_source, assigned, discarding, export, raise_label, resolve_target, row_count, source_table
 from insjo.sql.errors import CopySchemaMismatch, FileOptionInvalid, StatementFailed
@@ -65,7 +66,9 @@ def _load(
         columns, bound = _fitted(x, command, target, source, merges=merges)
         new = export(x, bound, columns, write.location, target.table.partition_columns)
     except StatementFailed as error:
-        raise read_failure(error, path) from error
+        if tells_of_file(error):
+            raise read_failure(error, path) from error
+        raise
     with discarding(write.location, new):
         raise_label(x, write.table.id, target.label, source.provenance)
         copy_id = new_id()
@@ -129,7 +132,7 @@ def _source(x: Execution, command: CopyInto, target: ResolvedTable, files: Seque
     options.pop("mergeSchema", None)
     kinds = {column.name.lower(): column.type_text for column in target.table.columns} if command.tree is None else {}
     names = [column.name for column in target.table.columns] if command.tree is None else []
-    return x.tools.binder.files.source(files, command.file_format, options, types=kinds, names=names)
+    return x.tools.binder.files.source(x.ctx, files, command.file_format, options, types=kinds, names=names)
 
 
 def _fitted(

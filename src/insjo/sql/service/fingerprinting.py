@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from insjo.access.types import Level
+from insjo.access.types import Level, SecurableKind
 from insjo.kernel.errors import InsjoError, NotFound
 from insjo.sql.binding import engine_text as text
 from insjo.sql.binding.scan import scan
@@ -49,9 +49,10 @@ class Fingerprinting:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to listen for commits."""
+        """Begin to listen for commits and changes of labels."""
         if self._thread is None:
             self._catalog.tables.on_commit(lambda table_id, _: self.enqueue(table_id))
+            self._access.labels.on_change(self.enqueue)
             self._thread = threading.Thread(target=self._run, name="sql-fingerprints", daemon=True)
             self._thread.start()
 
@@ -62,11 +63,11 @@ class Fingerprinting:
         if self._thread is not None:
             self._thread.join(timeout=30)
 
-    def enqueue(self, table_id: str) -> None:
-        """Refresh a table soon."""
+    def enqueue(self, securable_id: str) -> None:
+        """Refresh a table, or all tables below a schema or catalog, soon."""
         with self._lock:
             if len(self._pending) < PENDING_MAX:
-                self._pending[table_id] = None
+                self._pending[securable_id] = None
                 self._idle.clear()
         self._wake.set()
 
@@ -87,13 +88,13 @@ class Fingerprinting:
             return 0
         labels = self._access.labels.effective_sets([table_id])[table_id]
         snapshot = self._catalog.tables.snapshot(table_id)
-        kept = 0
-        self._access.fingerprints.forget(table_id)
+        kept: list[str] = []
         for column in snapshot.columns:
             label = labels.of(column.name)
             if label.level >= Level.CONFIDENTIAL and self._refresh_column(table_id, snapshot, column, label):
-                kept += 1
-        return kept
+                kept.append(column.name)
+        self._access.fingerprints.keep(table_id, kept)
+        return len(kept)
 
     def _refresh_column(self, table_id: str, snapshot: Snapshot, column: Column, label: Label) -> bool:
         """Keep the values of one column, if its type can be recognised."""
@@ -120,21 +121,26 @@ class Fingerprinting:
         """Work off what is pending."""
         while not self._closed.is_set():
             with self._lock:
-                table_id = next(iter(self._pending), None)
-                if table_id is not None:
-                    del self._pending[table_id]
+                securable_id = next(iter(self._pending), None)
+                if securable_id is not None:
+                    del self._pending[securable_id]
                 else:
                     self._idle.set()
-            if table_id is None:
+            if securable_id is None:
                 self._wake.wait()
                 self._wake.clear()
                 continue
-            try:
-                self.refresh(table_id)
-            except InsjoError as error:
-                _LOGGER.warning("the fingerprints of the table %s were not refreshed: %s", table_id, error)
-            except Exception:  # A table that cannot be read must not keep others from being recognised.
-                _LOGGER.exception("the fingerprints of the table %s were not refreshed", table_id)
+            for table_id in self._access.securables.below(securable_id, SecurableKind.TABLE):
+                self._refresh_quietly(table_id)
+
+    def _refresh_quietly(self, table_id: str) -> None:
+        """Refresh a table; one that cannot be read must not keep others from being recognised."""
+        try:
+            self.refresh(table_id)
+        except InsjoError as error:
+            _LOGGER.warning("the fingerprints of the table %s were not refreshed: %s", table_id, error)
+        except Exception:  # Whatever it is, the next table is tried.
+            _LOGGER.exception("the fingerprints of the table %s were not refreshed", table_id)
 
 
 def _worth(column: Column) -> str:

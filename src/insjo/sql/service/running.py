@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from insjo.sql.binding.files import read_failure
+from insjo.sql.binding.file_failures import read_failure, tells_of_file
 from insjo.sql.commands import dispatch
 from insjo.sql.commands.execution import Execution
 from insjo.sql.commands.queries import run_bound
@@ -165,6 +165,4 @@ def _reading(batches: object) -> Iterator[pa.RecordBatch]:
 
 def _told(error: StatementFailed) -> StatementFailed | FileReadFailed:
     """An error about a file in clear words; others stay."""
-    said = error.message.lower()
-    about_files = any(word in said for word in ("csv error", "json", "parquet", "unicode", "utf-8", "utf8", "magic bytes", "sniff"))
-    return read_failure(error) if about_files else error
+    return read_failure(error) if tells_of_file(error) else error
