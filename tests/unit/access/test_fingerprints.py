@@ -256,3 +256,11 @@ def test_a_large_set_is_thinned_and_keeps_its_distinctive_values() -> None:
 def test_broken_stored_sets_match_nothing() -> None:
     for stored in (b"", b"\xff" * 7, b"\xff" * 16):
         Index(Hasher(KEY), [unpacked(stored)]).find("anything at all")
+
+
+def test_columns_that_are_no_longer_labelled_are_dropped(prints: Fingerprints, lake: Lake) -> None:
+    prints.keep(lake.pay.id, ["NAME"])
+    assert prints.match("anna.svensson@example.se") == ()
+    assert prints.match(", ".join(CUSTOMERS)) != ()
+    prints.keep(lake.pay.id, [])
+    assert prints.refresh() == 0

@@ -15,7 +15,7 @@ from insjo.access.service.facade import Access
 from insjo.access.service.labels import effective
 from insjo.access.store import tables
 from insjo.access.store.labels import PlacedLabel
-from insjo.access.types import PUBLIC, UNLABELLED, AuditFilter, Label, LabelSet, Level, Privilege
+from insjo.access.types import PUBLIC, UNLABELLED, AuditFilter, Label, LabelSet, Level, Privilege, SecurableKind
 from insjo.kernel.context import system_context
 from insjo.kernel.database import Database
 from insjo.kernel.errors import InvalidArgument
@@ -223,3 +223,20 @@ def test_a_child_is_never_lower_than_its_parent(placed: list[tuple[int, Label]],
     if rows:
         assert child.of("c").covers(child.label)
     assert child.of("c").covers(more)
+
+
+def test_listeners_hear_of_changed_labels_once_they_are_committed(lake: Lake, database: Database) -> None:
+    heard: list[str] = []
+    labels = lake.access.labels
+    labels.on_change(heard.append)
+    labels.set(lake.admin, lake.hr.id, SECRET)
+    assert heard == [lake.hr.id]
+    assert lake.access.securables.below(lake.hr.id, SecurableKind.TABLE) == (lake.pay.id,)
+    assert lake.access.securables.below(lake.pay.id, SecurableKind.TABLE) == (lake.pay.id,)
+    with database.write() as connection:
+        labels.raise_derived(lake.admin, lake.orders.id, SECRET, connection=connection)
+        assert heard == [lake.hr.id]
+    assert heard == [lake.hr.id, lake.orders.id]
+    labels.declassify(lake.admin, lake.pay.id, PUBLIC, reason="test", lifetime_s=60)
+    labels.end_declassification(lake.admin, lake.pay.id)
+    assert heard[2:] == [lake.pay.id, lake.pay.id]

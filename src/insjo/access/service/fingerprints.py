@@ -92,6 +92,16 @@ class Fingerprints:
             if store.delete(writing, securable_id, None if column is None else column.lower()):
                 self._changes.bump(writing)
 
+    def keep(self, securable_id: str, columns: Iterable[str]) -> None:
+        """Drop the hashes of all columns of a securable but these, so that a refresh never leaves a moment without any."""
+        kept = {column.lower() for column in columns}
+        with self._changes.writing() as writing:
+            gone = [column for column in store.columns_of(writing, securable_id) if column not in kept]
+            for column in gone:
+                store.delete(writing, securable_id, column)
+            if gone:
+                self._changes.bump(writing)
+
     def refresh(self) -> int:
         """Read what changed since the last look; gives the number of hashes in memory.
 

@@ -17,7 +17,7 @@ from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import sqlalchemy as sa
 
@@ -113,8 +113,16 @@ class Labels:
             before = store.fetch_own(writing, securable_id, name, store.DERIVED)
             after = before.join(label) if before else label
             store.put(writing, securable_id, name, store.DERIVED, after, ctx.principal.id, self._clock.now())
+            self._changes.relabelled(writing, securable_id)
             self._record(ctx, "label.derive", securable_id, name, after, "", writing)
         return after
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Call this with the identifier of each securable whose own label changed, after the change is committed.
+
+        What stands below it may have another label too; `Securables.below` finds it.  The listener must be quick and touch no database.
+        """
+        self._changes.on_relabelled(listener)
 
     def rename_column(self, securable_id: str, column: str, new: str, *, connection: sa.Connection) -> None:
         """Let the label of a column follow its new name."""
@@ -163,6 +171,7 @@ class Labels:
             )
             signed = replace(signed, signature=self._signature(signed))
             store.insert_declassification(writing, signed)
+            self._changes.relabelled(writing, securable_id)
             self._record(ctx, "label.declassify", securable_id, name, label, signed.reason, writing)
         return signed
 
@@ -172,6 +181,7 @@ class Labels:
             self._may_tag(ctx, securable_id, writing)
             if store.end_declassifications(writing, securable_id, _column(column), self._clock.now()):
                 self._changes.bump(writing)
+                self._changes.relabelled(writing, securable_id)
                 after = self.effective(securable_id, column, connection=writing)
                 self._record(ctx, "label.end_declassification", securable_id, _column(column), after, "", writing)
 
@@ -241,6 +251,7 @@ class Labels:
             if not after.covers(before) and not self._principals.is_admin(ctx.principal.id, connection=writing):
                 message = f"The label would fall from `{before.text()}` to `{after.text()}`, which only a metastore admin may do."
                 raise DeclassificationNeeded(message, hint="Ask a member of the group `admins`.")
+            self._changes.relabelled(writing, securable_id)
             falls = "" if after.covers(before) else f"lowered from {before.text()}. "
             self._record(ctx, "label.set" if label else "label.clear", securable_id, name, after, falls + reason, writing)
         return after

@@ -151,6 +151,11 @@ class Securables:
         with self._changes.reading(connection) as reading:
             return store.has_children(reading, securable_id)
 
+    def below(self, securable_id: str, kind: SecurableKind) -> tuple[str, ...]:
+        """Identifiers of the nodes of a kind that are this one or stand under it, whoever may see them."""
+        with self._changes.reading() as reading:
+            return tuple(store.fetch_below(reading, securable_id, kind))
+
     def metastore(self) -> Securable:
         """The root."""
         return self.get(METASTORE_ID)

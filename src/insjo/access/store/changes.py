@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from insjo.access.store import securables as store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import sqlalchemy as sa
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CHANGED = "insjo_access_changed"
 _WRITING = "insjo_access_writing"
+_RELABELLED = "insjo_access_relabelled"
 
 DatabaseError: Final = SQLAlchemyError
 """Whatever a database can complain about."""
@@ -55,6 +56,7 @@ class Changes:
         self._value = 0
         self._seen = 0
         self.policy_version = 0
+        self._listeners: list[Callable[[str], None]] = []
         event.listen(database.engine, "begin", self._on_begin)
         event.listen(database.engine, "checkin", self._on_checkin)
 
@@ -101,6 +103,14 @@ class Changes:
         store.bump_revision(connection)
         connection.info[_CHANGED] = store.fetch_revision(connection)
 
+    def relabelled(self, connection: sa.Connection, securable_id: str) -> None:
+        """Tell that this transaction changes the label of a securable."""
+        connection.info.setdefault(_RELABELLED, set()).add(securable_id)
+
+    def on_relabelled(self, listener: Callable[[str], None]) -> None:
+        """Call this with the identifier of each securable after its label changed; it must be quick and touch no database."""
+        self._listeners.append(listener)
+
     def in_write(self) -> bool:
         """Whether this thread holds a transaction for changes; opening a second one would wait for the first for ever."""
         return getattr(self._local, "writes", 0) > 0
@@ -120,3 +130,6 @@ class Changes:
             with self._lock:
                 self._value += 1
                 self.policy_version = changed
+        for securable_id in record.info.pop(_RELABELLED, ()):
+            for listener in self._listeners:
+                listener(securable_id)

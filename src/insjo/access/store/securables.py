@@ -94,6 +94,16 @@ def has_children(connection: sa.Connection, securable_id: str) -> bool:
     return connection.execute(sa.select(securables.c.id).where(securables.c.parent_id == securable_id).limit(1)).first() is not None
 
 
+def fetch_below(connection: sa.Connection, securable_id: str, kind: SecurableKind) -> Sequence[str]:
+    """Identifiers of the nodes of a kind that are this one or stand under it."""
+    query = (
+        sa.select(securables.c.id)
+        .join(ancestors, ancestors.c.securable_id == securables.c.id)
+        .where(ancestors.c.ancestor_id == securable_id, securables.c.kind == kind.value)
+    )
+    return connection.execute(query).scalars().all()
+
+
 def delete(connection: sa.Connection, securable_id: str) -> None:
     """Remove a node with all under it; grants, labels and fingerprints go by the foreign keys."""
     below = sa.select(ancestors.c.securable_id).where(ancestors.c.ancestor_id == securable_id)
