@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
@@ -28,6 +28,9 @@ from insjo.kernel.database import Database, metadata
 from insjo.kernel.settings import Settings
 from insjo.kernel.threads import Threads
 from insjo.web.openai.door import OpenAIDoor
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 MODELS = ("gpt-fake", "gpt-fake-paced", "gpt-fake-hold")
 FINGERPRINTS = 20_000
@@ -67,7 +70,7 @@ def build(folder: Path, upstream_port: int) -> tuple[Any, str]:
     return services, token
 
 
-async def nothing(scope: Any, receive: Any, send: Any) -> None:
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     """Other paths."""
     del receive
     if scope["type"] == "http":
@@ -88,7 +91,7 @@ def main() -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
     listener.listen(2048)
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", loop="uvloop", http="httptools", ws="none", access_log=False, backlog=2048)
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", loop="uvloop", http="httptools", ws="none", access_log=False)
     server = uvicorn.Server(config)
 
     def stop() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import uvicorn
 from argon2 import PasswordHasher
+from starlette.types import Receive, Scope, Send
 
 from insjo.access.service.facade import Access
 from insjo.access.types import ALL, Clearance, Label, Level, Principal, Privilege, SecurableKind
@@ -71,9 +72,9 @@ class Installation:
         """Context of a metastore admin."""
         return self.person("boss", admin=True)
 
-    def token(self, name: str, **options: Any) -> str:
+    def token(self, name: str, lifetime_s: int | None = None) -> str:
         """A new token of somebody."""
-        return self.access.tokens.create(self.person(name), comment="test", **options).value
+        return self.access.tokens.create(self.person(name), comment="test", lifetime_s=lifetime_s).value
 
     def grant(self, name: str, endpoint: str, privilege: Privilege = Privilege.EXECUTE) -> None:
         """Let somebody use an endpoint."""
@@ -86,10 +87,10 @@ class Installation:
         return found.id
 
     def make_outside(
-        self, name: str = OUTSIDE, *, level: Level = Level.INTERNAL, more: tuple[ServedModelSpec, ...] = (), **policy: Any
+        self, name: str = OUTSIDE, *, level: Level = Level.INTERNAL, more: tuple[ServedModelSpec, ...] = (), **policy: str
     ) -> Endpoint:
         """An endpoint whose first model is elsewhere."""
-        spec = EndpointSpec(name, Task.CHAT, (self.served(level=level), *more), Policy(**policy))
+        spec = EndpointSpec(name, Task.CHAT, (self.served(level=level), *more), Policy(**policy))  # type: ignore[arg-type]  # The service checks the words.
         return self.gateway.endpoints.create(self.admin, spec)
 
     def served(self, name: str = "paid", *, level: Level | None = Level.INTERNAL, recorder: Recorder | None = None) -> ServedModelSpec:
@@ -174,7 +175,7 @@ def served(made: Installation) -> Iterator[Installation]:
             thread.join(STARTED_WITHIN_S)
 
 
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     """The application inside, for paths of other doors."""
     del receive
     if scope["type"] == "http":
@@ -182,7 +183,7 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"inside"})
 
 
-def until(condition: Any, within_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
 from insjo.gateway.types import UsageRecord
 from insjo.kernel.database import Database, UtcDateTime, metadata
@@ -72,6 +73,9 @@ usage = sa.Table(
 )
 
 FETCH_ROWS = 1000
+DatabaseAway = SQLAlchemyError
+"""What a service catches when the metadata database takes or gives no rows."""
+
 DAY_US = 86_400_000_000
 _AT = UtcDateTime()
 _NO_DIALECT = sqlite.dialect()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from insjo.gateway.errors import EndpointInvalid
 
 _PATH = re.compile(r"[A-Za-z0-9/._~:@!$&'()*+,;=%-]*")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ def parse_base_url(base_url: str) -> tuple[Origin, str]:
         EndpointInvalid: Not an absolute http or https URL, or one that holds credentials, a query, a fragment, or points at the
             link-local addresses where clouds keep their credentials.
     """
+    if not base_url.isprintable() or " " in base_url:  # `urlsplit` would drop line breaks without a word.
+        raise EndpointInvalid("The base URL holds a space or a character that cannot be seen.")
     try:
         parts = urlsplit(base_url)
         port = parts.port
@@ -56,9 +59,12 @@ def _checked_host(host: str, base_url: str) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         try:
-            return host.encode("idna").decode("ascii")
-        except UnicodeError as error:
-            raise EndpointInvalid(f"The host of the base URL `{base_url}` is not a host name.") from error
+            name = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            name = ""
+        if not _HOST.fullmatch(name):
+            raise EndpointInvalid(f"The host of the base URL `{base_url}` is not a host name.") from None
+        return name
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         raise EndpointInvalid(f"The base URL `{base_url}` points at an address that no model provider has.")
     return str(address)

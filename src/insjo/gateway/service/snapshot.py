@@ -7,6 +7,7 @@ under the old one is forgotten.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ from insjo.access.errors import EndpointNotFound
 from insjo.access.types import Clearance, Privilege
 from insjo.gateway.errors import AccessEnded, KeyUnreadable, WrongTask
 from insjo.gateway.service.endpoints import destination_of, served_of
+from insjo.gateway.store import DatabaseAway
 from insjo.gateway.types import Policy, ServedKind, Task, Upstream
 from insjo.kernel.errors import InsjoError, PermissionDenied, did_you_mean
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 RIGHTS_MAX: Final = 100_000
 """Decisions that are remembered; all are forgotten when there are more."""
+
+_log = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0
 """How often the count of changes in the database is looked at, for what other processes changed."""
@@ -109,6 +113,7 @@ class Snapshots:
         self._held = Snapshot(-1, {})
         self._polled_s = 0.0
         self._polling: asyncio.Task[None] | None = None
+        self._building: tuple[int, asyncio.Task[Snapshot]] | None = None
 
     @property
     def revision(self) -> int:
@@ -122,8 +127,11 @@ class Snapshots:
         revision = self.revision
         if held.revision == revision:
             return held
-        # Several requests may build at once after a change; each builds from what it read after its own look at the count.
-        built = await self._threads.run(self._build, revision)
+        building = self._building
+        if building is None or building[0] != revision or building[1].done():
+            # One build for all requests that wait; it reads the rows after this look at the count.
+            building = self._building = (revision, asyncio.get_running_loop().create_task(self._threads.run(self._build, revision)))
+        built = await asyncio.shield(building[1])
         if built.revision >= self._held.revision:
             self._held = built
         return built
@@ -218,7 +226,10 @@ class Snapshots:
         self._polling = asyncio.get_running_loop().create_task(self._look())
 
     async def _look(self) -> None:
-        await self._threads.run(self._access.refresh_revision)
+        try:
+            await self._threads.run(self._access.refresh_revision)
+        except DatabaseAway:
+            _log.warning("the metadata database cannot be asked for changes of other processes", exc_info=True)
 
     def _build(self, revision: int) -> Snapshot:
         """Read everything; runs in a thread.  What `access` keeps in memory is read again here too, so that no request waits for it."""

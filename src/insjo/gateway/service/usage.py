@@ -9,10 +9,8 @@ from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from insjo.access.types import Privilege, SecurableKind
-from insjo.gateway.store import UsageScope, UsageStore
+from insjo.gateway.store import DatabaseAway, UsageScope, UsageStore
 from insjo.gateway.types import UsageRecord
 from insjo.kernel.context import SYSTEM
 from insjo.kernel.paging import Page, PageRequest, page_of
@@ -108,7 +106,7 @@ class Usage:
                 batch = [self._pending[index] for index in range(min(BATCH_MAX, len(self._pending)))]
                 try:
                     self._store.insert_new(batch)
-                except SQLAlchemyError:
+                except DatabaseAway:
                     _log.warning("usage goes to the journal: the metadata database takes no rows", exc_info=True)
                     self._journal.append(batch)
                 for _ in batch:
@@ -159,7 +157,7 @@ class Usage:
         try:
             for begin in range(0, len(records), BATCH_MAX):
                 self._store.insert_new(records[begin : begin + BATCH_MAX])
-        except SQLAlchemyError:
+        except DatabaseAway:
             return  # Still away.
         if records:
             self._journal.taken()
