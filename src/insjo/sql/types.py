@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from insjo.access.types import Label
+    from insjo.access.types import Label, Origin
     from insjo.catalog.types import Column
     from insjo.kernel.context import PrincipalRef, RequestContext
     from insjo.kernel.errors import InsjoError
@@ -118,6 +118,8 @@ class Statement:
         columns: Known once the statement has succeeded.
         truncated: The row or byte limit cut the result off.
         queue_position: 1 is next; 0 when it does not wait.
+        provenance: Label and all origins, also those that a view reads with its owner's rights: for the law, never to be shown.
+        shown_origins: Those of them that the owner of the statement may know of.
     """
 
     id: str
@@ -137,6 +139,7 @@ class Statement:
     truncated: bool = False
     provenance: Provenance = field(default_factory=lambda: Provenance(UNLABELLED, ()))
     queue_position: int = 0
+    shown_origins: tuple[Origin, ...] = ()
 
     @property
     def chunk_count(self) -> int:

@@ -190,7 +190,7 @@ class _Run:
         if len(parts) == 2 and parts[0] in _FILE_FORMATS and ("/" in parts[1] or ":" in parts[1]):  # noqa: PLR2004  # Format and path.
             if parts[0] == "delta":
                 refuse_delta_path(reference.parts[1])
-            self._files(reference, self.binder.files.from_format(scope.ctx, parts[0], reference.parts[1]), exposure)
+            self._files(reference, self.binder.files.from_format(scope.ctx, parts[0], reference.parts[1]), scope, exposure)
             return True
         return self._information_schema(reference, scope, exposure)
 
@@ -202,7 +202,7 @@ class _Run:
             message = "A table function has no versions to travel to."
             raise UnsupportedFeature(message, details={"feature": "time travel of a table function"})
         if name == "read_files" and call is not None and not reference.node.args.get("db"):
-            self._files(reference, self.binder.files.from_call(scope.ctx, call, self.parameters), exposure)
+            self._files(reference, self.binder.files.from_call(scope.ctx, call, self.parameters), scope, exposure)
             return True
         if name in _TABLE_FUNCTIONS and not reference.node.args.get("db"):
             return True
@@ -210,7 +210,11 @@ class _Run:
         hint = did_you_mean(name, [*_TABLE_FUNCTIONS, "read_files"])
         raise UnsupportedFeature(message, hint=hint, details={"feature": name})
 
-    def _files(self, reference: Reference, source: FileSource, exposure: Exposure) -> None:
+    def _openly(self, scope: Scope) -> bool:
+        """Whether the caller's own rights count here."""
+        return scope.ctx.principal == self.ctx.principal
+
+    def _files(self, reference: Reference, source: FileSource, scope: Scope, exposure: Exposure) -> None:
         """Files of volumes.  Two hidden columns exist for those who name them."""
         self.reads_files = True
         self.build.cacheable = False
@@ -230,8 +234,9 @@ class _Run:
         shown = {name: kind for name, kind in columns.items() if wanted is None or name.lower() in wanted} | hidden
         source = replace(source, columns=columns, casts=casts)
         self._point(reference, self.build.add(source.query(shown), shown))
-        self.build.provenances.append(source.provenance)
-        self.build.needs.extend(source.needs)
+        self.build.read(source.provenance, openly=self._openly(scope))
+        own = None if self._openly(scope) else scope.ctx.principal
+        self.build.needs.extend(replace(need, principal=own) for need in source.needs)
         self.build.column_names.update(columns)
 
     def _information_schema(self, reference: Reference, scope: Scope, exposure: Exposure) -> bool:
@@ -297,9 +302,9 @@ class _Run:
             elif found.table.table_type is TableType.SYSTEM:
                 self._system_table(reference, found, scope, exposure)
             else:
-                self._table(reference, found, exposure)
+                self._table(reference, found, scope, exposure)
 
-    def _table(self, reference: Reference, found: ResolvedTable, exposure: Exposure) -> None:
+    def _table(self, reference: Reference, found: ResolvedTable, scope: Scope, exposure: Exposure) -> None:
         """A Delta table: its files become a query that gives the readable columns only."""
         snapshot = found.snapshot
         if snapshot is None:
@@ -309,7 +314,7 @@ class _Run:
         files = prune(snapshot.files, conditions(reference, found.table.columns))
         sql = scan(found.table.full_name, snapshot, columns, files=files)
         self._point(reference, self.build.add(sql, {column.name: column.type_text for column in columns}))
-        self.build.provenances.append(table_provenance(found, columns))
+        self.build.read(table_provenance(found, columns), openly=self._openly(scope))
         self.build.read_tables.add(found.table.id)
 
     def _system_table(self, reference: Reference, found: ResolvedTable, scope: Scope, exposure: Exposure) -> None:
@@ -320,7 +325,7 @@ class _Run:
             raise UnsupportedFeature(message, details={"feature": found.table.full_name})
         self._computed(reference, table, replace(scope, ctx=self.ctx), exposure)
         columns = self._exposed(reference, found.table.columns, exposure)
-        self.build.provenances.append(table_provenance(found, columns))
+        self.build.read(table_provenance(found, columns), openly=self._openly(scope))
 
     def _exposed(self, reference: Reference, columns: Sequence[Column], exposure: Exposure) -> list[Column]:
         wanted = exposure.wanted(reference)
@@ -338,16 +343,19 @@ class _Run:
         owner = self._owner(table)
         inner_names = replace(scope.names, catalog=table.view_catalog, schema=table.view_schema, temporary_views={}, variables={})
         inner = Scope(replace(scope.ctx, principal=owner, on_behalf_of=self.ctx.principal), inner_names, (*scope.views, table.full_name))
-        body, _ = self._view_body(table, inner, is_own=owner == self.ctx.principal)
+        tree = checked_query(parse_tree(table.view_definition))
+        fenced = owner != self.ctx.principal and not _shows_all_rows(tree)
+        body, _ = self._view_body(table, tree, inner, is_own=owner == self.ctx.principal)
+        body = text.fenced(body) if fenced else body
         columns = self._exposed(reference, table.columns, exposure)
         self._point_to_query(reference, body, [column.name for column in columns], {column.name: column.type_text for column in columns})
-        self.build.provenances.append(table_provenance(found, columns))
+        self.build.read(table_provenance(found, columns), openly=self._openly(scope))
         self.build.read_tables.add(table.id)
 
-    def _view_body(self, table: Table, inner: Scope, *, is_own: bool) -> tuple[str, Shape]:
+    def _view_body(self, table: Table, tree: exp.Expr, inner: Scope, *, is_own: bool) -> tuple[str, Shape]:
         """The view's query in the engine's words.  What it reads is no business of somebody who may only read the view."""
         try:
-            return self.tree(checked_query(parse_tree(table.view_definition)), inner)
+            return self.tree(tree, inner)
         except (NotFound, PermissionDenied, ViewRecursive) as error:
             if is_own or isinstance(error, ViewRecursive):
                 raise
@@ -393,6 +401,13 @@ class _Run:
         node.set("this", exp.to_identifier(name, quoted=True))
         for key in ("db", "catalog", "version"):
             node.set(key, None)
+
+
+def _shows_all_rows(tree: exp.Expr) -> bool:
+    """Whether a query hides no row of what it reads: a list of columns of one table."""
+    if not isinstance(tree, exp.Select):
+        return False
+    return not any(value for key, value in tree.args.items() if key not in {"expressions", "from_", "kind"}) and not tree.find(exp.Subquery)
 
 
 def _typed(columns: Mapping[str, str]) -> list[str]:

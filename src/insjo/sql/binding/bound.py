@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from insjo.access.types import UNLABELLED, Provenance, provenance_of
+from insjo.access.types import UNLABELLED, Origin, Provenance, provenance_of
 from insjo.sql.binding.engine_text import with_relations
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Build:
     shapes: dict[str, dict[str, str]] = field(default_factory=dict)
     tables: dict[str, bytes] = field(default_factory=dict)
     provenances: list[Provenance] = field(default_factory=list)
+    hidden: set[Origin] = field(default_factory=set)
+    open: set[Origin] = field(default_factory=set)
     needs: list[Need] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
     column_names: set[str] = field(default_factory=set)
@@ -60,6 +62,15 @@ class Build:
         self.relations[name] = sql
         self.shapes[name] = dict(columns)
         return name
+
+    def read(self, provenance: Provenance, *, openly: bool = True) -> None:
+        """Keep where content comes from; what a view or a function reads with its owner's rights is not for the caller to know."""
+        self.provenances.append(provenance)
+        if openly:
+            self.hidden.difference_update(provenance.origins)
+            self.open.update(provenance.origins)
+        else:
+            self.hidden.update(origin for origin in provenance.origins if origin not in self.open)
 
     def provenance(self) -> Provenance:
         """Of everything that was read; a result made of the statement's own constants counts as typed text."""
@@ -78,6 +89,7 @@ class BoundQuery:
         column_names: Columns that the caller may read, for hints.
         read_tables: Identifiers of the tables that it reads.
         reads_files: Whether it reads files of volumes, whose errors need other words.
+        hidden: Origins that a view or a function reads with its owner's rights: part of the label and of the audit, nothing to show.
     """
 
     sql: str
@@ -90,6 +102,12 @@ class BoundQuery:
     read_tables: frozenset[str]
     cacheable: bool
     reads_files: bool = False
+    hidden: frozenset[Origin] = frozenset()
+
+    @property
+    def shown_origins(self) -> tuple[Origin, ...]:
+        """Origins that the caller may know of."""
+        return tuple(origin for origin in self.provenance.origins if origin not in self.hidden)
 
     def replaced_by(self, sql: str, tables: Mapping[str, bytes]) -> BoundQuery:
         """The same rows from elsewhere, with all that this query rests on."""
@@ -105,6 +123,7 @@ class BoundQuery:
             lookups=(*source.lookups, *self.lookups),
             read_tables=source.read_tables | self.read_tables,
             reads_files=source.reads_files or self.reads_files,
+            hidden=source.hidden | self.hidden,
         )
 
 
@@ -121,6 +140,7 @@ def finished(build: Build, body: str, columns: tuple[tuple[str, str], ...], *, r
         read_tables=frozenset(build.read_tables),
         cacheable=build.cacheable,
         reads_files=reads_files,
+        hidden=frozenset(build.hidden),
     )
 
 

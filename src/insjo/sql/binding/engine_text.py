@@ -77,6 +77,14 @@ def nested(sql: str, alias: str, columns: Iterable[str] = ()) -> str:
     return f"(\n{sql}\n) AS {name(alias)}" + (f"({listed})" if listed else "")
 
 
+def fenced(sql: str) -> str:
+    """The same rows behind a limit that no table reaches: no condition from outside is worked out on rows that the query hides.
+
+    Otherwise an error in such a condition (a bad cast shows the value) would tell about hidden rows.
+    """
+    return select(["*"], nested(sql, "__insjo_fence"), limit=2**63 - 1)
+
+
 def empty_rows(columns: Mapping[str, str]) -> str:
     """A query with these columns (name to Databricks type) and no rows."""
     return select((f"{null_of(kind)} AS {name(each)}" for each, kind in columns.items()), where="false")

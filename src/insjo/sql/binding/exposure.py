@@ -119,7 +119,7 @@ def _read_star(star: exp.Star, select: exp.Select, found: Mentions) -> None:
     parent = star.parent
     if isinstance(parent, exp.Column) and parent.args.get("table"):
         found.stars.add(parent.table.lower())
-    elif isinstance(parent, exp.Count) and star.arg_key == "this":
+    elif isinstance(parent, exp.Anonymous) and str(parent.this).lower() == "count" and len(parent.expressions) == 1:
         return
     elif star.parent_select is select:
         found.everything = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from sqlglot import exp
 
 from insjo.access.types import Privilege
+from insjo.kernel.errors import NotFound
 from insjo.sql.binding.names import NameSpace
 from insjo.sql.binding.needs import Need
 from insjo.sql.binding.references import references
@@ -162,9 +163,14 @@ class Functions:
         if len(parts) == 2 and parts[0].lower() in {"builtin", "session"}:  # noqa: PLR2004  # Schema and name.
             return None
         name = names.table(tuple(parts))
-        if len(parts) == 1 and not self._source.exists(name):
+        if len(parts) > 1:
+            return self._source.resolve(ctx, name)
+        if not self._source.exists(name):
             return None
-        return self._source.resolve(ctx, name)
+        try:
+            return self._source.resolve(ctx, name)
+        except NotFound:
+            return None  # One that is hidden from the caller is told in the same words as one that nobody made.
 
     def _body(self, ctx: RequestContext, found: SqlFunction, given: Mapping[str, exp.Expr], build: Build, depth: int) -> exp.Expr:
         """The body with the arguments in the places of the parameters."""

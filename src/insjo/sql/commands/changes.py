@@ -148,7 +148,7 @@ def _rewrite(
             raise_label(x, write.table.id, target.label, bound.provenance)
             predicate = condition.sql(dialect="databricks")[:1000]
             tables.commit(write, files, touched, operation, {"predicate": predicate}, blind=False)
-    return counted(provenance=provenance.join(bound.provenance), num_affected_rows=sum(hits.values()))
+    return counted(provenance=provenance.join(bound.provenance), hidden=bound.hidden, num_affected_rows=sum(hits.values()))
 
 
 def _check_columns(target: ResolvedTable, changes: Mapping[str, exp.Expr]) -> None:

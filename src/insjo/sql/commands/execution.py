@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from insjo.access.service.facade import Access
+    from insjo.access.types import Origin
     from insjo.catalog.service.room import CatalogRoom
     from insjo.catalog.types import LocalFile, TableName
     from insjo.kernel.cancellation import CancelToken
@@ -173,7 +174,8 @@ class Outcome:
     Attributes:
         schema: The columns as Arrow has them.
         batches: Rows; read once, and closed with `close` if they are not read to the end.
-        written: Identifiers of tables that were written to.
+        needs: Rights that it rests on.
+        hidden: Origins that the caller may not know of.
     """
 
     columns: tuple[ResultColumn, ...]
@@ -182,6 +184,7 @@ class Outcome:
     provenance: Provenance = field(default_factory=lambda: Provenance(UNLABELLED))
     needs: tuple[Need, ...] = ()
     close: Callable[[], None] = lambda: None
+    hidden: frozenset[Origin] = frozenset()
 
 
 _TYPE_NAMES = {
@@ -213,6 +216,7 @@ def table_outcome(
     *,
     provenance: Provenance | None = None,
     needs: tuple[Need, ...] = (),
+    hidden: frozenset[Origin] = frozenset(),
 ) -> Outcome:
     """Rows that a command has in hand."""
     import pyarrow as pa
@@ -221,7 +225,7 @@ def table_outcome(
     schema = pa.schema([pa.field(name, to_arrow_type(parse_type(kind))) for name, kind in shape])
     arrays = [pa.array([row[at] for row in listed], type=each.type) for at, each in enumerate(schema)]
     batches = [pa.record_batch(arrays, schema=schema)] if listed and shape else []
-    return Outcome(columns_of(shape), schema, batches, provenance or Provenance(UNLABELLED), needs)
+    return Outcome(columns_of(shape), schema, batches, provenance or Provenance(UNLABELLED), needs, hidden=hidden)
 
 
 def nothing() -> Outcome:
@@ -229,9 +233,9 @@ def nothing() -> Outcome:
     return table_outcome((), ())
 
 
-def counted(*, provenance: Provenance | None = None, **counts: int) -> Outcome:
+def counted(*, provenance: Provenance | None = None, hidden: frozenset[Origin] = frozenset(), **counts: int) -> Outcome:
     """How many rows a change concerned."""
-    return table_outcome([(name, "bigint") for name in counts], [tuple(counts.values())], provenance=provenance)
+    return table_outcome([(name, "bigint") for name in counts], [tuple(counts.values())], provenance=provenance, hidden=hidden)
 
 
 def query_outcome(rows: EngineRows, bound: BoundQuery) -> Outcome:
@@ -242,4 +246,4 @@ def query_outcome(rows: EngineRows, bound: BoundQuery) -> Outcome:
         with rows:
             yield from rows
 
-    return Outcome(columns, rows.schema, read(), bound.provenance, bound.needs, rows.close)
+    return Outcome(columns, rows.schema, read(), bound.provenance, bound.needs, rows.close, bound.hidden)

@@ -171,4 +171,4 @@ def _where(
 
 def _counted(files: Sequence[NewFile], bound: BoundQuery) -> Outcome:
     rows = row_count(files)
-    return counted(provenance=bound.provenance, num_affected_rows=rows, num_inserted_rows=rows)
+    return counted(provenance=bound.provenance, hidden=bound.hidden, num_affected_rows=rows, num_inserted_rows=rows)

@@ -119,6 +119,7 @@ def merge(x: Execution, command: Merge) -> Outcome:
     provenance = table_provenance(target, target.table.columns).join(source.provenance)
     return counted(
         provenance=provenance,
+        hidden=source.hidden,
         num_affected_rows=new + counts.updated + counts.deleted,
         num_updated_rows=counts.updated,
         num_deleted_rows=counts.deleted,

@@ -21,10 +21,10 @@ def explain(x: Execution, command: Explain) -> Outcome:
     """What the query reads and gives; Insjö has no plan of Spark to show."""
     bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
     lines = ["== Reads =="]
-    lines += [f"{origin.text()}" for origin in bound.provenance.origins] or ["nothing but constants"]
+    lines += [origin.text() for origin in bound.shown_origins] or ["nothing but constants"]
     lines += ["", "== Label ==", bound.provenance.label.text(), "", "== Output =="]
     lines += [f"{name} {kind}" for name, kind in bound.columns]
-    return table_outcome([("plan", "string")], [("\n".join(lines),)], provenance=bound.provenance, needs=bound.needs)
+    return table_outcome([("plan", "string")], [("\n".join(lines),)], provenance=bound.provenance, needs=bound.needs, hidden=bound.hidden)
 
 
 def describe_query(x: Execution, command: DescribeQuery) -> Outcome:

@@ -80,7 +80,7 @@ def _from_query(x: Execution, command: CreateTable, name: TableName) -> Outcome:
                 label=bound.provenance.label if bound.provenance.origins else None,
             )
     rows = row_count(files)
-    return counted(provenance=bound.provenance, num_affected_rows=rows, num_inserted_rows=rows)
+    return counted(provenance=bound.provenance, hidden=bound.hidden, num_affected_rows=rows, num_inserted_rows=rows)
 
 
 def _exists(x: Execution, name: TableName) -> bool:

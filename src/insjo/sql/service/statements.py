@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from insjo.access.service.facade import Access
+    from insjo.access.types import Origin
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
     from insjo.sql.binding.needs import Need
@@ -78,6 +79,7 @@ class _Live:
     ended_at: datetime | None = None
     ended_s: float = 0.0
     allowed_revision: int = -1
+    hidden: frozenset[Origin] = frozenset()
 
     def told(self) -> Statement:
         """As others see it now."""
@@ -101,7 +103,12 @@ class _Live:
                 truncated=bool(result and result.truncated),
                 provenance=self.provenance,
                 queue_position=self.queue_position,
+                shown_origins=self.shown_origins(),
             )
+
+    def shown_origins(self) -> tuple[Origin, ...]:
+        """Origins that the owner of the statement may know of."""
+        return tuple(origin for origin in self.provenance.origins if origin not in self.hidden)
 
 
 class Statements:
@@ -369,7 +376,7 @@ class Statements:
             outcome.close()
         with live.changed:
             live.columns, live.provenance, live.needs = outcome.columns, outcome.provenance, outcome.needs
-            live.result = result
+            live.result, live.hidden = result, outcome.hidden
 
     def _end(self, live: _Live, error: InsjoError | None) -> None:
         """The last state, the history and the audit."""
@@ -406,7 +413,7 @@ class Statements:
             door=live.ctx.door,
             warehouse_id=live.warehouse_id,
             label=live.provenance.label,
-            origins=tuple(origin.text() for origin in live.provenance.origins[:200]),
+            origins=tuple(origin.text() for origin in live.shown_origins()[:200]),
             row_count=live.result.row_count if live.result else 0,
             byte_count=live.result.byte_count if live.result else 0,
             duration_ms=int((now_s - live.created_s) * 1000),
