@@ -205,7 +205,7 @@ async def statement_body(call: Call, statement: Statement, wanted: ResultWanted)
     body["result"] = await result_body(call, statement, 0, wanted) if statement.chunks else {}
     body["insjo"] = {
         "label": statement.provenance.label.as_json(),
-        "origins": [each.object for each in statement.provenance.origins],
+        "origins": [each.object for each in statement.shown_origins],
         "duration_ms": _duration_ms(statement),
         "kind": statement.kind,
     }
