@@ -190,6 +190,8 @@ def fetch_history(connection: sa.Connection, wanted: HistoryFilter, before: str,
         query = query.where(history.c.state.in_([state.value for state in wanted.states]))
     if wanted.warehouse_ids:
         query = query.where(history.c.warehouse_id.in_(wanted.warehouse_ids[:_IN_MAX]))
+    if wanted.statement_ids:
+        query = query.where(history.c.statement_id.in_(wanted.statement_ids[:_IN_MAX]))
     if wanted.text_contains:
         query = query.where(history.c.text.icontains(wanted.text_contains, autoescape=True))
     if wanted.since is not None:

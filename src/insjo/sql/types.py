@@ -239,6 +239,7 @@ class HistoryFilter:
     user_ids: tuple[str, ...] = ()
     states: tuple[StatementState, ...] = ()
     warehouse_ids: tuple[str, ...] = ()
+    statement_ids: tuple[str, ...] = ()
     text_contains: str = ""
     since: datetime | None = None
     until: datetime | None = None

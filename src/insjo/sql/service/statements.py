@@ -27,6 +27,7 @@ from insjo.sql.ports import EngineLimits
 from insjo.sql.types import Chunk, HistoryEntry, Result, Statement, StatementState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from insjo.access.service.facade import Access
@@ -79,6 +80,7 @@ class _Live:
     ended_at: datetime | None = None
     ended_s: float = 0.0
     allowed_revision: int = -1
+    on_end: list[Callable[[], None]] = field(default_factory=list)
     hidden: frozenset[Origin] = frozenset()
 
     def told(self) -> Statement:
@@ -193,6 +195,15 @@ class Statements:
         with live.changed:
             live.changed.wait_for(lambda: live.state.ended, timeout=max(0.0, timeout_s))
         return live.told()
+
+    def when_ended(self, ctx: RequestContext, statement_id: str, call: Callable[[], None]) -> None:
+        """Call once the statement has ended, at once if it has: for those who wait without a thread.  `call` must be quick."""
+        live = self._own(ctx, statement_id)
+        with live.changed:
+            if not live.state.ended:
+                live.on_end.append(call)
+                return
+        call()
 
     def get(self, ctx: RequestContext, statement_id: str) -> Statement:
         """A statement of the caller as it is now."""
@@ -397,6 +408,9 @@ class Statements:
             live.state, live.error, live.queue_position = state, error, 0
             live.ended_at, live.ended_s = entry.ended_at, self._clock.monotonic_s()
             live.changed.notify_all()
+            waiting, live.on_end = live.on_end, []
+        for call in waiting:
+            call()
 
     def _history_entry(self, live: _Live, state: StatementState, error: InsjoError | None) -> HistoryEntry:
         now_s = self._clock.monotonic_s()
