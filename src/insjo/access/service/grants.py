@@ -85,6 +85,22 @@ class Grants:
                 reason = f"{', '.join(privilege.words for privilege in wanted)} from `{principal.name}`"
                 self._record(ctx, "grant.remove", full_name, securable_id, reason, writing)
 
+    def change(
+        self,
+        ctx: RequestContext,
+        securable_id: str,
+        changes: Iterable[tuple[str, Iterable[Privilege], Iterable[Privilege]]],
+    ) -> None:
+        """Grant and revoke for several principals, all of it or nothing; each change is (principal, granted, revoked).
+
+        Raises:
+            UnknownPrivilege, PrincipalNotFound: As `grant`; then nothing has changed.
+        """
+        with self._changes.writing() as writing:
+            for principal_name, granted, revoked in changes:
+                self.grant(ctx, securable_id, principal_name, granted, connection=writing)
+                self.revoke(ctx, securable_id, principal_name, revoked, connection=writing)
+
     def list(self, ctx: RequestContext, securable_id: str, principal: str | None = None) -> tuple[Grant, ...]:
         """Direct grants by principal.  Whoever may not manage the object sees only the grants that reach itself."""
         by_principal: dict[str, list[Privilege]] = {}

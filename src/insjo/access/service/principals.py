@@ -24,6 +24,8 @@ from insjo.kernel.ids import new_id
 from insjo.kernel.paging import Page, PageRequest, page_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import sqlalchemy as sa
 
     from insjo.access.service.audit import Audit
@@ -75,6 +77,10 @@ class Principals:
     def create_group(self, ctx: RequestContext, name: str, display_name: str = "") -> Principal:
         """New group; raises as `create_user`."""
         return self._create(ctx, "group", name, display_name, "")
+
+    def create_group_of(self, ctx: RequestContext, name: str, member_ids: Sequence[str]) -> Principal:
+        """New group with its first members: all of it or nothing.  Raises as `create_user` and `change_members`."""
+        return self._create(ctx, "group", name, "", "", member_ids)
 
     def create_service_principal(self, ctx: RequestContext, name: str, display_name: str = "") -> Principal:
         """New service principal; raises as `create_user`."""
@@ -186,25 +192,39 @@ class Principals:
         Raises:
             MembershipCircle: When the group is within the member.
         """
-        self.require_admin(ctx, "change groups")
-        with self._database.write() as connection:
-            self._changes.bump(connection)
-            group, member = self._group_and_member(connection, group_id, member_id)
-            if store.is_within(connection, group_id, member_id):
-                message = f"The group `{group.name}` cannot contain `{member.name}`, since it is within it."
-                raise MembershipCircle(message)
-            if store.insert_member(connection, group_id, member_id):
-                self._record(ctx, "group.add_member", group, member.name, connection)
+        self.change_members(ctx, group_id, add=(member_id,))
 
     def remove_member(self, ctx: RequestContext, group_id: str, member_id: str) -> None:
         """Take a member out of a group; nothing changes when it is not there.  Raises LastAdmin."""
+        self.change_members(ctx, group_id, remove=(member_id,))
+
+    def change_members(self, ctx: RequestContext, group_id: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+        """Put members into a group and take others out, all of it or nothing.
+
+        Raises:
+            MembershipCircle: When the group is within one that is added.
+            LastAdmin: When no active metastore admin would be left.
+        """
         self.require_admin(ctx, "change groups")
         with self._database.write() as connection:
             self._changes.bump(connection)
-            group, member = self._group_and_member(connection, group_id, member_id)
-            if store.delete_member(connection, group_id, member_id):
+            for member_id in add:
+                self._add(ctx, group_id, member_id, connection)
+            for member_id in remove:
+                group, member = self._group_and_member(connection, group_id, member_id)
+                if store.delete_member(connection, group_id, member_id):
+                    self._record(ctx, "group.remove_member", group, member.name, connection)
+            if remove:
                 self._require_an_admin(connection)
-                self._record(ctx, "group.remove_member", group, member.name, connection)
+
+    def _add(self, ctx: RequestContext, group_id: str, member_id: str, connection: sa.Connection) -> None:
+        """One more member within a transaction."""
+        group, member = self._group_and_member(connection, group_id, member_id)
+        if store.is_within(connection, group_id, member_id):
+            message = f"The group `{group.name}` cannot contain `{member.name}`, since it is within it."
+            raise MembershipCircle(message)
+        if store.insert_member(connection, group_id, member_id):
+            self._record(ctx, "group.add_member", group, member.name, connection)
 
     def members(self, ctx: RequestContext, group_id: str, page: PageRequest | None = None) -> Page[Principal]:
         """Direct members of a group by name; `account users` has everybody."""
@@ -241,8 +261,10 @@ class Principals:
             self._audit.record(ctx, "admin.require", outcome="denied", reason=reason)
             raise AccessDenied(reason, hint="Ask a member of the group `admins`.")
 
-    def _create(self, ctx: RequestContext, kind: PrincipalKind, name: str, display_name: str, email: str) -> Principal:
-        """New principal of a kind."""
+    def _create(
+        self, ctx: RequestContext, kind: PrincipalKind, name: str, display_name: str, email: str, member_ids: Sequence[str] = ()
+    ) -> Principal:
+        """New principal of a kind; a group with members at once."""
         self.require_admin(ctx, "create principals")
         principal = Principal(
             id=new_id(),
@@ -259,6 +281,8 @@ class Principals:
                     store.insert(connection, principal)
                 self._changes.bump(connection)
                 self._record(ctx, "principal.create", principal, kind, connection)
+                for member_id in member_ids:
+                    self._add(ctx, principal.id, member_id, connection)
         except NameTaken as error:
             raise _taken(principal.name) from error
         return principal
