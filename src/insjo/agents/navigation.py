@@ -38,7 +38,7 @@ BUCKETS: Final = 1 << 17
 SMOOTHING: Final = 0.3
 """Added to every count, so that a run which a page has not seen does not rule the page out."""
 
-EMBEDDING_WEIGHT: Final = 1.0
+EMBEDDING_WEIGHT: Final = 1.5
 """Weight of the second judge against the first; chosen by cross-validation on the examples alone."""
 
 QUESTION_CHARS_MAX: Final = 400
