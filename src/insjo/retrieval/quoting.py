@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from insjo.retrieval.types import Terms
 
 QUOTE_CHARS_MAX = 600
-SUPPORT_MIN = 0.7
+SUPPORT_MIN = 0.8
 SENTENCE_WORDS_MIN = 2
 
 _NUMBER = re.compile(r"\d+(?:[\d\s.,:]*\d)?")
@@ -59,6 +60,15 @@ def is_supported(sentence: str, passage: str, terms: Callable[[str], Terms]) -> 
     numbers = {_digits(number) for number in _NUMBER.findall(sentence)}
     known_numbers = {_digits(number) for number in _NUMBER.findall(passage)}
     return numbers <= known_numbers and len(said & known) >= SUPPORT_MIN * len(said)
+
+
+def adds_something(sentence: str, quote: str, question: str, terms: Callable[[str], Terms]) -> bool:
+    """Whether a sentence is worth showing below a quote: it is no copy of it, no copy of the question, and does not stammer."""
+    words = terms(sentence).words
+    pairs = list(itertools.pairwise(words))
+    if len(set(pairs)) < len(pairs) or len(words) > len(set(words)) + 1:
+        return False
+    return set(words) != set(terms(quote).words) and bool(set(words) - set(terms(question).words))
 
 
 def _digits(number: str) -> str:

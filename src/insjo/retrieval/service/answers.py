@@ -35,11 +35,13 @@ if TYPE_CHECKING:
 FOUND_MIN = 0.33
 """Score of the best passage from which on it counts as an answer (tests/unit/retrieval/test_quality.py measures it)."""
 
-NEAR_MIN = 0.15
+NEAR_MIN = 0.22
 QUOTES_MAX = 3
 QUOTE_SHARE = 0.8
 NEAREST_MAX = 3
-SMALL_BYTES_MAX = 400 * 1024 * 1024
+SMALL_BYTES_MAX = 700 * 1024 * 1024
+LOCAL_PASSAGES_MAX = 3
+RELEVANT_SHARE = 0.5
 ANSWER_TOKENS_MAX = 500
 SHORT_TOKENS_MAX = 48
 WORDS_FOR_A_QUESTION = 4
@@ -107,8 +109,7 @@ class Answers:
 
     async def _worded(self, ctx: RequestContext, draft: _Draft, served: ServedModel) -> AsyncGenerator[AnswerEvent, None]:
         """An answer in the model's words."""
-        count = prompting.fitting(draft.hits, served.profile.context_tokens)
-        given = draft.hits[:count]
+        given = self._given(draft, served)
         messages = _messages(draft, given)
         draft.given = tuple(message.provenance for message in messages if message.provenance is not None)
         failure: InsjoError | None = None
@@ -136,6 +137,14 @@ class Answers:
         async with contextlib.aclosing(settled):
             async for event in settled:
                 yield event
+
+    def _given(self, draft: _Draft, served: ServedModel) -> tuple[Hit, ...]:
+        """The passages that a model is sent: a model on this machine reads slowly, so it gets the best ones alone."""
+        least = RELEVANT_SHARE * draft.hits[0].score
+        chosen = [hit for hit in draft.hits if hit.score >= least]
+        if served.kind is ServedKind.LOCAL:
+            chosen = chosen[:LOCAL_PASSAGES_MAX]
+        return tuple(chosen[: prompting.fitting(chosen, served.profile.context_tokens)])
 
     async def _settled(
         self, ctx: RequestContext, draft: _Draft, given: Sequence[Hit], pending: str, failure: InsjoError | None
@@ -197,7 +206,7 @@ class Answers:
         sentence = ""
         if wants_model:
             try:
-                sentence = await self._sentence(ctx, draft, best)
+                sentence = await self._sentence(ctx, draft, citations[0])
             except InsjoError as error:
                 yield Notice(say("model_away", draft.language, reason=str(_survivable(error))))
         if sentence:
@@ -217,11 +226,11 @@ class Answers:
             provenance=self._provenance(draft, cited),
         )
 
-    async def _sentence(self, ctx: RequestContext, draft: _Draft, hit: Hit) -> str:
-        """One sentence of a very small model, or nothing when the passage does not bear it out."""
-        provenance = provenance_of((hit.provenance, draft.question))
+    async def _sentence(self, ctx: RequestContext, draft: _Draft, citation: Citation) -> str:
+        """One sentence of a very small model, or nothing when the quote does not bear it out."""
+        provenance = provenance_of((citation.hit.provenance, draft.question))
         draft.given = (provenance,)
-        message = Message("user", prompting.short(draft.spec.question, hit), provenance)
+        message = Message("user", prompting.short(draft.spec.question, citation.hit), provenance)
         answer = await self._parts.gateway.completions.complete_text(
             ctx, draft.spec.endpoint, [message], max_tokens=SHORT_TOKENS_MAX, temperature=0.0, stop=["\n"]
         )
@@ -229,8 +238,8 @@ class Answers:
         found = quoting.sentences_of(answer.text.strip())
         sentence = found[0] if found else ""
         terms = self._parts.word_indexes.terms
-        new = set(terms(sentence).words) - set(terms(draft.spec.question).words)
-        return sentence if new and quoting.is_supported(sentence, hit.text, terms) else ""
+        good = quoting.adds_something(sentence, citation.quote, draft.spec.question, terms)
+        return sentence if good and quoting.is_supported(sentence, citation.quote, terms) else ""
 
     async def _quote(self, ctx: RequestContext, draft: _Draft, hit: Hit) -> str:
         """The sentence of a passage that answers the question; by meaning where words do not tell, as across languages."""
@@ -262,9 +271,9 @@ class Answers:
     def _not_found(self, draft: _Draft) -> Finished:
         """The honest answer; with the nearest places if there are any near."""
         near = [hit for hit in draft.hits if hit.score >= NEAR_MIN][:NEAREST_MAX]
-        citations = tuple(Citation(number, hit) for number, hit in enumerate(near, start=1))
+        citations = tuple(Citation(number, hit, self._lexical_quote(draft.spec.question, hit)) for number, hit in enumerate(near, start=1))
         text = say("nearest" if near else "not_found", draft.language)
-        lines = [f"- {each.hit.place}{': ' + each.hit.heading if each.hit.heading else ''} [{each.number}]" for each in citations]
+        lines = [f"\n> {each.quote} [{each.number}]" for each in citations]
         provenance = self._provenance(draft, citations)
         return Finished("\n".join([text, *lines]), citations, found=False, worded_by="quotes", route=draft.route, provenance=provenance)
 
