@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from insjo.access.errors import AuditOverflow
+from insjo.access.errors import AccessDenied, AuditOverflow
 from insjo.access.store import audit as store
 from insjo.access.store.changes import DatabaseError
 from insjo.access.types import AuditEvent, AuditFilter, Origin, VerifyReport
@@ -16,7 +16,7 @@ from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.paging import Page, PageRequest, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import sqlalchemy as sa
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 FLUSH_S: Final = 1.0
 """Longest time that a row waits in memory."""
+
+AUDIT_TABLE: Final = "system.access.audit"
+"""The name under which SQL reads the audit; a grant on it counts here too."""
 
 QUEUE_MAX: Final = 10_000
 BATCH_MAX: Final = 500
@@ -57,6 +60,11 @@ class Audit:
         self._wake = threading.Event()
         self._closed = threading.Event()
         self._writer: threading.Thread | None = None
+        self._may_read: Callable[[RequestContext], bool] = _nobody
+
+    def guard(self, may_read: Callable[[RequestContext], bool]) -> None:
+        """Let this decide who reads; until then nobody does.  The room sets it, since decisions themselves are recorded here."""
+        self._may_read = may_read
 
     def record(
         self,
@@ -121,8 +129,14 @@ class Audit:
         self.flush()
 
     def search(self, ctx: RequestContext, filters: AuditFilter | None = None, page: PageRequest | None = None) -> Page[AuditEvent]:
-        """Rows that fit, the newest first.  Whether the caller may read the audit is decided by the facade."""
-        del ctx
+        """Rows that fit, the newest first; for metastore admins and whoever was granted SELECT on `system.access.audit`.
+
+        Raises:
+            AccessDenied: For anybody else: refusals name objects that their callers may not see.
+        """
+        if not self._may_read(ctx):
+            message = f"`{ctx.principal.name}` may not read the audit."
+            raise AccessDenied(message, hint=f"Ask a metastore admin: GRANT SELECT ON TABLE {AUDIT_TABLE} TO `{ctx.principal.name}`")
         wanted = page or PageRequest()
         after = wanted.after()
         if after and not after.isdigit():
@@ -194,6 +208,12 @@ class Audit:
             except DatabaseError:
                 _log.exception("the audit waits: the metadata database takes no rows")
                 self._closed.wait(FLUSH_S)
+
+
+def _nobody(ctx: RequestContext) -> bool:
+    """Nobody reads."""
+    del ctx
+    return False
 
 
 def _clean(text: str, chars_max: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from insjo.access.service.audit import Audit
+from insjo.access.service.audit import AUDIT_TABLE, Audit
 from insjo.access.service.authority import Authority
 from insjo.access.service.credentials import Passwords, Sessions, SignInLinks, Tokens
 from insjo.access.service.fingerprints import Fingerprints
@@ -16,6 +16,7 @@ from insjo.access.service.labels import Labels
 from insjo.access.service.principals import Principals
 from insjo.access.service.securables import Securables
 from insjo.access.store.changes import Changes
+from insjo.access.types import Privilege, SecurableKind
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from insjo.access.types import Principal
     from insjo.kernel.clock import Clock
+    from insjo.kernel.context import RequestContext
     from insjo.kernel.database import Database
     from insjo.kernel.settings import Settings
 
@@ -91,6 +93,8 @@ class Access:
             typed_text_level=settings.typed_text_level,
         )
 
+        self.audit.guard(self._may_read_audit)
+
     def bootstrap(self, admin_name: str = "admin") -> Principal | None:
         """Make what every installation has; does nothing to what is there.
 
@@ -115,6 +119,12 @@ class Access:
     def bump(self, connection: sa.Connection) -> None:
         """Tell that this transaction changes something else that decisions depend on, for example an endpoint's address."""
         self._changes.bump(connection)
+
+    def _may_read_audit(self, ctx: RequestContext) -> bool:
+        """Metastore admins, and whoever was granted SELECT on the table of the audit."""
+        if self.principals.is_admin(ctx.principal.id):
+            return True
+        return self.authority.decide_by_name(ctx, SecurableKind.TABLE, AUDIT_TABLE, Privilege.SELECT).allowed
 
     def close(self) -> None:
         """Write what waits."""
