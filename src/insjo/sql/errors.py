@@ -121,7 +121,7 @@ class UnresolvedColumn(InvalidArgument):
 class FunctionArguments(InvalidArgument):
     """A function is called with the wrong arguments, or in a place where it cannot stand."""
 
-    code = "WRONG_NUM_ARGS"
+    code = "INVALID_ROUTINE_CALL"
 
 
 class ColumnCountMismatch(InvalidArgument):
@@ -302,3 +302,9 @@ class FunctionExists(AlreadyExists):
     """There is a function of that name."""
 
     code = "ROUTINE_ALREADY_EXISTS"
+
+
+class TableNotBound(NotFound):
+    """A table of the statement is neither in the catalog nor in a WITH clause."""
+
+    code = "TABLE_OR_VIEW_NOT_FOUND"

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from insjo.access.types import Origin, Privilege, Provenance, join_all
 from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, TableName, TableType
-from insjo.kernel.context import SYSTEM, PrincipalRef
+from insjo.kernel.context import SYSTEM, PrincipalRef, system_context
 from insjo.kernel.errors import InsjoError, NotFound, PermissionDenied, did_you_mean
 from insjo.sql.binding import engine_text as text
 from insjo.sql.binding.bound import BoundQuery, Build, Given, Lookup, finished, meaning
@@ -30,7 +30,8 @@ from insjo.sql.binding.scan import scan
 from insjo.sql.binding.substitution import Substitution
 from insjo.sql.binding.time_travel import travel
 from insjo.sql.binding.virtual import arrow_table, stream_bytes
-from insjo.sql.dialect.compiler import compile_query
+from insjo.sql.dialect.session import SessionFacts
+from insjo.sql.dialect.translate import bind_table, translate
 from insjo.sql.errors import UnresolvedColumn, UnsupportedFeature, ViewRecursive, ViewUnreadable
 from insjo.sql.parsing.constants import ParameterValues
 from insjo.sql.parsing.grammar import parse_tree
@@ -55,6 +56,8 @@ Shape: TypeAlias = tuple[tuple[str, str], ...]
 """Names and Databricks types of the columns of a query."""
 
 VIEWS_DEPTH_MAX = 20
+_EVERYBODY = "account users"
+_MEMBERSHIP = frozenset({"is_account_group_member", "is_member"})
 _FILE_FORMATS = frozenset({"csv", "json", "parquet", "delta", "text", "orc", "avro", "binaryfile", "xml"})
 _TABLE_FUNCTIONS = frozenset({"range", "explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack",
                               "sequence", "json_tuple", "variant_explode"})  # fmt: skip
@@ -134,9 +137,8 @@ class _Run:
     def tree(self, tree: exp.Expr, scope: Scope) -> tuple[str, Shape]:
         """Text of a tree in the engine's words, with the columns that it gives; its sources go into the build."""
         name_outputs(tree)
-        substitution = Substitution(self.ctx, self.binder._access, scope.names, self.parameters)  # noqa: SLF001  # One class in two parts.
-        substitution.apply(tree)
-        self.binder._functions.expand(scope.ctx, tree, scope.names, self.build)  # noqa: SLF001  # As above.
+        Substitution(scope.names, self.parameters).apply(tree)
+        self.binder._functions.expand(scope.ctx, tree, scope.names, self.build)  # noqa: SLF001  # One class in two parts.
         found = references(tree)
         exposure = Exposure()
         give_aliases(tree, found, scope.names)
@@ -147,18 +149,25 @@ class _Run:
                 by_scope.setdefault(own, []).append((reference, self._table_name(reference, own.names)))
         for own, by_name in by_scope.items():
             self._from_catalog(by_name, own, exposure)
-        return self._compiled(tree)
+        return self._translated(tree, scope)
 
-    def _compiled(self, tree: exp.Expr) -> tuple[str, Shape]:
+    def _translated(self, tree: exp.Expr, scope: Scope) -> tuple[str, Shape]:
         """The tree in the engine's words; a column that is not found is compared with all that the caller may read."""
         try:
-            compiled = compile_query(tree, relations=self.build.shapes)
+            translated = translate(tree, session=self._facts(tree, scope))
         except UnresolvedColumn as error:
             missing = re.search(r"`([^`]+)`[^`]*$", error.message)
             if error.hint or missing is None:
                 raise
             raise UnresolvedColumn(error.message, hint=did_you_mean(missing[1], self.build.column_names), details=error.details) from error
-        return compiled.sql, tuple(compiled.columns)
+        return translated.sql, tuple((column.name, column.type_text) for column in translated.columns)
+
+    def _facts(self, tree: exp.Expr, scope: Scope) -> SessionFacts:
+        """What functions like `current_user()` answer: about the caller, also in a view of somebody else."""
+        groups: frozenset[str] = frozenset()
+        if any(isinstance(node, exp.Anonymous) and str(node.this).lower() in _MEMBERSHIP for node in tree.walk()):
+            groups = group_names(self.ctx, self.binder._access)  # noqa: SLF001  # As above.
+        return SessionFacts(self.ctx.principal.name, scope.names.catalog, scope.names.schema, groups)
 
     def _scope_of(self, reference: Reference, scope: Scope) -> Scope:
         """The scope of a table: that of the function whose body it stands in, else that of the tree."""
@@ -180,7 +189,7 @@ class _Run:
         parts = tuple(part.lower() for part in reference.parts)
         if len(parts) == 1 and parts[0] in self.given:
             given = self.given[parts[0]]
-            self._point(reference, self.build.add(given.sql, given.columns))
+            self._point(reference, given.sql, given.columns)
             return True
         temporary = scope.names.temporary_views.get(parts[-1]) if len(parts) == 1 or parts[0] in {"session", "temp"} else None
         if temporary is not None:
@@ -233,7 +242,7 @@ class _Run:
             exclude_hidden(reference, METADATA)
         shown = {name: kind for name, kind in columns.items() if wanted is None or name.lower() in wanted} | hidden
         source = replace(source, columns=columns, casts=casts)
-        self._point(reference, self.build.add(source.query(shown), shown))
+        self._point(reference, source.query(shown), shown)
         self.build.read(source.provenance, openly=self._openly(scope))
         own = None if self._openly(scope) else scope.ctx.principal
         self.build.needs.extend(replace(need, principal=own) for need in source.needs)
@@ -264,7 +273,7 @@ class _Run:
         shown = {name: columns[name] for name in exposure.columns(reference, columns)}
         stream = f"__insjo_v{len(self.build.tables)}"
         self.build.tables[stream] = stream_bytes(arrow_table(table, scope.ctx))
-        self._point(reference, self.build.add(text.select(_typed(shown), text.name(stream)), shown))
+        self._point(reference, text.select(_typed(shown), text.name(stream)), shown)
         self.build.column_names.update(columns)
 
     # ---------------------------------------------------------------------------------------------- tables of the catalog
@@ -313,7 +322,7 @@ class _Run:
         columns = self._exposed(reference, found.table.columns, exposure)
         files = prune(snapshot.files, conditions(reference, found.table.columns))
         sql = scan(found.table.full_name, snapshot, columns, files=files)
-        self._point(reference, self.build.add(sql, {column.name: column.type_text for column in columns}))
+        self._point(reference, sql, {column.name: column.type_text for column in columns})
         self.build.read(table_provenance(found, columns), openly=self._openly(scope))
         self.build.read_tables.add(found.table.id)
 
@@ -393,14 +402,24 @@ class _Run:
     def _point_to_query(self, reference: Reference, body: str, shown: Sequence[str], columns: Mapping[str, str]) -> None:
         """Put a whole query in the place of a name."""
         outputs = _typed({name: columns[name] for name in shown})
-        self._point(reference, self.build.add(text.select(outputs, text.nested(body, "__insjo_view")), columns))
+        self._point(reference, text.select(outputs, text.nested(body, "__insjo_view")), columns)
 
-    def _point(self, reference: Reference, name: str) -> None:
-        """Let a place in the tree name a source of the build."""
+    def _point(self, reference: Reference, sql: str, columns: Mapping[str, str]) -> None:
+        """Bind a place in the tree to a query of the engine; the name that stood there means nothing any more."""
         node = reference.node
-        node.set("this", exp.to_identifier(name, quoted=True))
+        node.set("this", exp.to_identifier("__insjo_source", quoted=True))
         for key in ("db", "catalog", "version"):
             node.set(key, None)
+        bind_table(node, f"(\n{sql}\n)", tuple(columns.items()))
+
+
+def group_names(ctx: RequestContext, access: Access) -> frozenset[str]:
+    """Groups of the caller, direct and nested, in lower case; everybody is in `account users`."""
+    found = {_EVERYBODY}
+    if ctx.principal.id != SYSTEM.id:
+        groups = access.principals.groups_of(system_context(), ctx.principal.id, nested=True)
+        found |= {group.name.casefold() for group in groups}
+    return frozenset(found)
 
 
 def _shows_all_rows(tree: exp.Expr) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from insjo.access.types import UNLABELLED, Origin, Provenance, provenance_of
-from insjo.sql.binding.engine_text import with_relations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +43,6 @@ class Given:
 class Build:
     """What is collected while a statement is bound."""
 
-    relations: dict[str, str] = field(default_factory=dict)
-    shapes: dict[str, dict[str, str]] = field(default_factory=dict)
     tables: dict[str, bytes] = field(default_factory=dict)
     provenances: list[Provenance] = field(default_factory=list)
     hidden: set[Origin] = field(default_factory=set)
@@ -55,13 +52,6 @@ class Build:
     column_names: set[str] = field(default_factory=set)
     read_tables: set[str] = field(default_factory=set)
     cacheable: bool = True
-
-    def add(self, sql: str, columns: Mapping[str, str]) -> str:
-        """Keep a source; gives its name in the tree."""
-        name = f"__insjo_r{len(self.relations)}"
-        self.relations[name] = sql
-        self.shapes[name] = dict(columns)
-        return name
 
     def read(self, provenance: Provenance, *, openly: bool = True) -> None:
         """Keep where content comes from; what a view or a function reads with its owner's rights is not for the caller to know."""
@@ -131,7 +121,7 @@ def finished(build: Build, body: str, columns: tuple[tuple[str, str], ...], *, r
     """The query from its body and what was collected."""
     return BoundQuery(
         columns=columns,
-        sql=with_relations(body, build.relations),
+        sql=body,
         tables=dict(build.tables),
         provenance=build.provenance(),
         needs=tuple(dict.fromkeys(build.needs)),

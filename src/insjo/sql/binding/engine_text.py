@@ -88,14 +88,3 @@ def fenced(sql: str) -> str:
 def empty_rows(columns: Mapping[str, str]) -> str:
     """A query with these columns (name to Databricks type) and no rows."""
     return select((f"{null_of(kind)} AS {name(each)}" for each, kind in columns.items()), where="false")
-
-
-def with_relations(body: str, relations: Mapping[str, str]) -> str:
-    """A query behind the CTEs that it names; they are inlined, never computed on their own."""
-    if not relations:
-        return body
-    ctes = ",\n".join(f"{name(each)} AS NOT MATERIALIZED (\n{text}\n)" for each, text in relations.items())
-    for start in ("WITH RECURSIVE ", "WITH "):
-        if body.startswith(start):
-            return f"{start}{ctes},\n{body[len(start) :]}"
-    return f"WITH {ctes}\n{body}"

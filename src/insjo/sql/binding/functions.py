@@ -12,6 +12,7 @@ from insjo.kernel.errors import NotFound
 from insjo.sql.binding.names import NameSpace
 from insjo.sql.binding.needs import Need
 from insjo.sql.binding.references import references
+from insjo.sql.dialect.names import is_known
 from insjo.sql.errors import FunctionArguments, UnsupportedFeature
 from insjo.sql.parsing.constants import parse_type
 from insjo.sql.parsing.grammar import parse_tree
@@ -92,12 +93,10 @@ class Functions:
 
     Args:
         source: Where functions are kept.
-        built_in: Names of the functions that the dialect knows; a function without a schema in front is one of these first.
     """
 
-    def __init__(self, source: FunctionSource, built_in: frozenset[str]) -> None:
+    def __init__(self, source: FunctionSource) -> None:
         self._source = source
-        self._built_in = built_in
 
     def expand(self, ctx: RequestContext, tree: exp.Expr, names: NameSpace, build: Build, depth: int = 0) -> None:
         """Replace in place."""
@@ -157,8 +156,8 @@ class Functions:
         node.replace(exp.Subquery(this=exp.Select(expressions=outputs, from_=exp.From(this=inner)), alias=alias))
 
     def _find(self, ctx: RequestContext, parts: Sequence[str], names: NameSpace) -> SqlFunction | None:
-        """The function of a name, or None for one of the dialect's own."""
-        if len(parts) == 1 and parts[0].lower() in self._built_in:
+        """The function of a name, or None for one of the dialect's own, which go first."""
+        if len(parts) == 1 and is_known(parts[0]):
             return None
         if len(parts) == 2 and parts[0].lower() in {"builtin", "session"}:  # noqa: PLR2004  # Schema and name.
             return None

@@ -1,4 +1,4 @@
-"""Puts constants where a statement asks for what only the session and the caller know: parameters, variables, who and where."""
+"""Puts constants where a statement asks for what only its session knows: parameters, variables, and names in texts."""
 
 from __future__ import annotations
 
@@ -6,49 +6,26 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from insjo.access.types import EVERYBODY_ID
-from insjo.kernel.context import SYSTEM, system_context
 from insjo.sql.errors import InvalidIdentifier, UnsupportedFeature
 from insjo.sql.parsing.constants import constant_text
 from insjo.sql.parsing.cursor import split_name
 from insjo.sql.parsing.rows import table_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from insjo.access.service.facade import Access
-    from insjo.kernel.context import RequestContext
     from insjo.sql.binding.names import NameSpace
     from insjo.sql.parsing.constants import ParameterValues
-
-_EVERYBODY = "account users"
-_MEMBERSHIP = frozenset({"is_account_group_member", "is_member"})
 
 
 class Substitution:
     """Replaces in one tree; made for one statement."""
 
-    def __init__(self, ctx: RequestContext, access: Access, names: NameSpace, parameters: ParameterValues) -> None:
-        """Keep what the values come from; groups are looked up only if somebody asks for them."""
-        self._ctx = ctx
-        self._access = access
+    def __init__(self, names: NameSpace, parameters: ParameterValues) -> None:
+        """Keep what the values come from."""
         self._names = names
         self._parameters = parameters
-        self._groups: frozenset[str] | None = None
-        self._values: dict[str, Callable[[], str]] = {
-            "current_user": lambda: ctx.principal.name,
-            "session_user": lambda: ctx.principal.name,
-            "user": lambda: ctx.principal.name,
-            "current_catalog": lambda: names.catalog,
-            "current_schema": lambda: names.schema,
-            "current_database": lambda: names.schema,
-            "current_metastore": lambda: "insjo",
-            "current_timezone": lambda: "UTC",
-        }
-        self.personal = False
 
     def apply(self, tree: exp.Expr) -> None:
-        """Replace in place; the root itself stays.  Afterwards `personal` tells whether the result depends on who asks."""
+        """Replace in place; the root itself stays."""
         for node in list(tree.walk()):
             if node is tree or node.parent is None:
                 continue
@@ -64,39 +41,21 @@ class Substitution:
             return exp.Paren(this=value) if isinstance(value, exp.Neg) else value
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Anonymous) and str(node.this.this).lower() == "identifier":
             return self._named_table(node, node.this)
-        if isinstance(node, exp.Anonymous):
-            return self._called(node)
-        if isinstance(node, exp.CurrentUser | exp.SessionUser):
-            return self._told("current_user")
-        if isinstance(node, exp.CurrentCatalog):
-            return self._told("current_catalog")
-        if isinstance(node, exp.CurrentSchema | exp.CurrentDatabase):
-            return self._told("current_schema")
+        if isinstance(node, exp.Anonymous) and str(node.this).lower() == "identifier" and not isinstance(node.parent, exp.Table):
+            return self._named_column(node)
         return None
 
-    def _called(self, node: exp.Anonymous) -> exp.Expr | None:
-        """The functions without a place in any engine."""
-        name = str(node.this).lower()
-        if isinstance(node.parent, exp.Table):
-            return None
-        if name == "identifier" and len(node.expressions) == 1:
-            parts = split_name(constant_text(node.expressions[0], self._parameters, "IDENTIFIER"))
-            if len(parts) > 4:  # noqa: PLR2004  # Catalog, schema, table, column.
-                message = f"`{'.'.join(parts)}` is not the name of a column."
-                raise InvalidIdentifier(message)
-            keys = ("this", "table", "db", "catalog")
-            return exp.Column(**{key: exp.to_identifier(part, quoted=True) for key, part in zip(keys, reversed(parts), strict=False)})
-        if name in self._values and not node.expressions:
-            return self._told(name)
-        if name in _MEMBERSHIP and len(node.expressions) == 1:
-            self.personal = True
-            group = constant_text(node.expressions[0], self._parameters, name)
-            return exp.Boolean(this=group.casefold() in self._group_names())
-        return None
-
-    def _told(self, name: str) -> exp.Literal:
-        self.personal = True
-        return exp.Literal.string(self._values[name]())
+    def _named_column(self, node: exp.Anonymous) -> exp.Column:
+        """`IDENTIFIER('a.b')` as a column."""
+        if len(node.expressions) != 1:
+            message = "`IDENTIFIER` takes one text."
+            raise InvalidIdentifier(message)
+        parts = split_name(constant_text(node.expressions[0], self._parameters, "IDENTIFIER"))
+        if len(parts) > 4:  # noqa: PLR2004  # Catalog, schema, table, column.
+            message = f"`{'.'.join(parts)}` is not the name of a column."
+            raise InvalidIdentifier(message)
+        keys = ("this", "table", "db", "catalog")
+        return exp.Column(**{key: exp.to_identifier(part, quoted=True) for key, part in zip(keys, reversed(parts), strict=False)})
 
     def _named_table(self, node: exp.Table, call: exp.Anonymous) -> exp.Table:
         """`IDENTIFIER('a.b.c')` as a table."""
@@ -108,17 +67,6 @@ class Substitution:
             if key not in {"this", "db", "catalog"} and value:
                 named.set(key, value)
         return named
-
-    def _group_names(self) -> frozenset[str]:
-        """Groups of the caller, direct and nested, in lower case."""
-        if self._groups is None:
-            principal = self._ctx.principal
-            found = {_EVERYBODY}
-            if principal.id != SYSTEM.id:
-                groups = self._access.principals.groups_of(system_context(), principal.id, nested=True)
-                found |= {group.name.casefold() for group in groups if group.id != EVERYBODY_ID}
-            self._groups = frozenset(found)
-        return self._groups
 
     def _replace_variables(self, tree: exp.Expr) -> None:
         """Session variables: a name that no source and no alias in the statement gives."""

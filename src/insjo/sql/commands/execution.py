@@ -240,10 +240,15 @@ def counted(*, provenance: Provenance | None = None, hidden: frozenset[Origin] =
 
 def query_outcome(rows: EngineRows, bound: BoundQuery) -> Outcome:
     """Rows of a running query."""
-    columns = columns_of((column.name, column.type_text) for column in rows.columns)
+    import pyarrow as pa
+
+    names = [name for name, _ in bound.columns]
+    columns = columns_of(bound.columns)
+    schema = pa.schema([rows.schema.field(at).with_name(name) for at, name in enumerate(names)])
 
     def read() -> Iterator[pa.RecordBatch]:
         with rows:
-            yield from rows
+            for batch in rows:
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
-    return Outcome(columns, rows.schema, read(), bound.provenance, bound.needs, rows.close, bound.hidden)
+    return Outcome(columns, schema, read(), bound.provenance, bound.needs, rows.close, bound.hidden)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from insjo.catalog.types import TableName, TableType
 from insjo.sql.commands.execution import Outcome, table_outcome
-from insjo.sql.dialect.functions import FUNCTION_NAMES
+from insjo.sql.dialect.names import all_functions
 from insjo.sql.dialect.types import parse_type
 from insjo.sql.errors import UnsupportedFeature
 
@@ -183,7 +183,7 @@ def _functions(x: Execution, command: Show) -> Outcome:
         catalog, schema = _schema_of(x, command)
         names += [each.name.full_name for each in x.tools.functions.list(x.ctx, catalog, schema) if fits(each.name.name)]
     if command.what in {"SYSTEM FUNCTIONS", "ALL FUNCTIONS"} or (command.what == "FUNCTIONS" and not command.scope):
-        names += [name for name in sorted(FUNCTION_NAMES) if fits(name)]
+        names += [name for name in all_functions() if fits(name)]
     return table_outcome(_texts("function"), [(name,) for name in names])
 
 

@@ -10,7 +10,7 @@ from insjo.sql.binding.binder import Binder
 from insjo.sql.binding.functions import Functions
 from insjo.sql.binding.virtual import VirtualTables
 from insjo.sql.commands.execution import Tools
-from insjo.sql.dialect.functions import FUNCTION_NAMES
+from insjo.sql.dialect.names import all_functions
 from insjo.sql.service.completions import completions
 from insjo.sql.service.fingerprinting import Fingerprinting
 from insjo.sql.service.functions import FunctionStore
@@ -73,7 +73,7 @@ class SqlRoom:
             catalog=catalog,
             engine=engine,
             virtual=self.virtual_tables,
-            functions=Functions(self.functions, FUNCTION_NAMES),
+            functions=Functions(self.functions),
             clock=clock,
         )
         tools = Tools(access, catalog, engine, binder, self.virtual_tables, self.functions, Ledger(database=database), clock)
@@ -120,7 +120,7 @@ class SqlRoom:
 
     def completions(self, ctx: RequestContext, catalog: str = "", schema: str = "") -> Completions:
         """Names that an editor may offer to this caller."""
-        return completions(ctx, self._catalog, FUNCTION_NAMES, catalog, schema)
+        return completions(ctx, self._catalog, all_functions(), catalog, schema)
 
     def close(self) -> None:
         """Stop what runs and write what waits; the engine is closed by whoever made it."""
