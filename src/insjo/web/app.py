@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from insjo.kernel.context import PrincipalRef, RequestContext
@@ -24,10 +24,9 @@ from insjo.web.pages.routes import PAGE_ROUTES
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from insjo.web.types import Services
@@ -45,6 +44,9 @@ HEADERS_ALWAYS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
 )
+CLIENT_GONE = 499
+"""Status for a log of a request whose client hung up before it was whole; nobody reads the answer."""
+
 API_PREFIXES = ("/api/", "/v1/", "/serving-endpoints/", "/sql/1.0/", "/oidc/", "/.well-known/", "/ai-gateway/", "/telemetry")
 
 
@@ -76,9 +78,13 @@ async def health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _endpoint(route: DoorRoute, services: Services) -> functools.partial[object]:
+def _endpoint(route: DoorRoute, services: Services) -> Callable[[Request], Awaitable[Response]]:
     """The Starlette endpoint of a route."""
-    return functools.partial(_serve, route, services)
+
+    async def serve(request: Request) -> Response:
+        return await _serve(route, services, request)
+
+    return serve
 
 
 async def _serve(route: DoorRoute, services: Services, request: Request) -> Response:
@@ -89,6 +95,8 @@ async def _serve(route: DoorRoute, services: Services, request: Request) -> Resp
             return await route.call(Call(request, services, nobody))
         ctx = await authenticate(request, services, route.door)
         return await route.call(Call(request, services, ctx))
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_GONE)
     except Exception as error:  # noqa: BLE001  # The last line: whatever happens, the caller gets an answer in the door's form.
         if route.door == "page":
             return await render_page_error(error, request, services)

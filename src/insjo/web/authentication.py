@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -62,7 +61,7 @@ def bearer_token(request: Request) -> str:
     if scheme.lower() == "basic":
         try:
             user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise Unauthenticated("The Authorization header is not valid.") from error
         return password if user == "token" else ""
     return ""
@@ -77,7 +76,14 @@ def refuse_forged(request: Request) -> None:
         if site in {"same-origin", "none"}:
             return
         raise ForgedRequest("This request came from another site.", hint="Open the page in Insjö and repeat it there.")
-    origin = request.headers.get("origin")
-    if origin and urlsplit(origin).netloc == request.headers.get("host"):
+    if _is_own(request.headers.get("origin", ""), request.headers.get("host", "")):
         return
     raise ForgedRequest("This request does not say which page it came from.", hint="Use an access token for programs.")
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Whether an Origin header names this server; `null` and anything that is no address do not."""
+    try:
+        return bool(host) and urlsplit(origin).netloc == host
+    except ValueError:
+        return False

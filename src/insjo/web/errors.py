@@ -35,8 +35,21 @@ STATUS_OF_KIND = {
 STATUS_OF_CODE = {
     # These run out without any hope that a retry helps, so 429 (which clients repeat for minutes) would be wrong.
     "REQUEST_TOO_LARGE": 413,
+    "FILE_TOO_LARGE": 413,
+    "DOCUMENT_TOO_HEAVY": 413,
     "DISK_FULL": 507,
+    "OUT_OF_MEMORY": 400,
+    "QUOTA_EXCEEDED": 400,
+    "RESULT_TOO_LARGE": 400,
+    "TOO_MANY_FILES": 400,
+    "TOO_MANY_CONVERSATIONS": 400,
+    # HTTP has statuses of its own for these.
+    "METHOD_NOT_ALLOWED": 405,
+    "FILE_CHANGED": 412,
+    "RANGE_NOT_SATISFIABLE": 416,
 }
+"""Codes whose status is not that of their kind."""
+
 RETRY_AFTER_S = 2
 _OPENAI_TYPES = {
     400: "invalid_request_error",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 import msgspec
 
-from insjo.kernel.errors import InvalidArgument
+from insjo.kernel.errors import InvalidArgument, ResourceExhausted
 from insjo.kernel.limits import BODY_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -88,8 +88,10 @@ class Call:
             return msgspec.json.decode(raw or b"{}", type=wanted)
         except msgspec.ValidationError as error:
             raise InvalidArgument(f"The body is not as expected: {error}.") from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidArgument("The body is not valid JSON.", hint=str(error)) from error
+        except RecursionError as error:
+            raise InvalidArgument("The body is nested too deeply.") from error
 
     def query(self, name: str, default: str = "") -> str:
         """One query parameter."""
@@ -145,7 +147,7 @@ def too_large(bytes_max: int) -> BodyTooLarge:
     return BodyTooLarge(f"The body is larger than {bytes_max // 1024**2} MiB.", hint="Upload it as a file to a volume instead.")
 
 
-class BodyTooLarge(InvalidArgument):
+class BodyTooLarge(ResourceExhausted):
     """A request body over the limit; HTTP has a status of its own for it."""
 
     code = "REQUEST_TOO_LARGE"

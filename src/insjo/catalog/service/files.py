@@ -75,6 +75,15 @@ class Files:
         self._changed(volume, where)
         return _entry(where, stored)
 
+    def check_write(self, ctx: RequestContext, path: str, *, overwrite: bool = False) -> None:
+        """Raise what `write` would raise before it takes the content; for doors, so that nobody sends gigabytes in vain."""
+        where, volume = self._open(ctx, path, Privilege.WRITE_VOLUME)
+        found = self._parts.files.stat(volume.location, where.inside) if where.inside else None
+        if not where.inside or (found is not None and (found.is_directory or not overwrite)):
+            noun = "directory" if not where.inside or (found is not None and found.is_directory) else "file"
+            message = f"A {noun} is at `{where.text}` already."
+            raise FileAlreadyExists(message, hint="" if noun == "directory" else "Allow overwriting, or choose another name.")
+
     def read(self, ctx: RequestContext, path: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Content of a file from `offset` on; needs READ VOLUME.  Rights and existence are checked before the first chunk."""
         where, volume = self._open(ctx, path, Privilege.READ_VOLUME)

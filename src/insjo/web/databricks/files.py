@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import tempfile
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from insjo.catalog.errors import DiskFull, FileNotFound
 from insjo.kernel.clock import epoch_ms
-from insjo.kernel.errors import InvalidArgument, Unimplemented
+from insjo.kernel.errors import FailedPrecondition, InvalidArgument, Unimplemented
 from insjo.kernel.limits import FILE_BYTES_MAX
 from insjo.kernel.paging import PageRequest
 from insjo.web.types import Call, DoorRoute, too_large
@@ -30,7 +32,15 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 def _path(call: Call) -> str:
-    """Path of the file or directory, decoded once by the server."""
+    """Path of the file or directory, decoded once by the server.
+
+    The server puts a replacement character in the place of bytes that are not UTF-8, so the raw path is looked at as well: a file of
+    another name than the one that was asked for would be worse than an error.
+    """
+    try:
+        unquote(call.request.scope.get("raw_path", b"").decode("ascii"), errors="strict")
+    except UnicodeDecodeError as error:
+        raise InvalidArgument("The path is not valid UTF-8.") from error
     path = "/" + call.path("path").lstrip("/")
     if not path.startswith("/Volumes/"):
         raise InvalidArgument("Paths of files begin with `/Volumes/<catalog>/<schema>/<volume>/`.")
@@ -38,19 +48,38 @@ def _path(call: Call) -> str:
 
 
 async def upload(call: Call) -> Response:
-    """Write a file: the body is buffered on disk, then moved into place in one step."""
+    """Write a file: whoever may not write is told before the body is read, which is buffered on disk and then written in one step."""
     path = _path(call)
     overwrite = call.query_bool("overwrite")
-    with tempfile.SpooledTemporaryFile(max_size=BUFFER_BYTES) as buffer:
-        size = 0
+    await call.run(call.services.catalog.files.check_write, call.ctx, path, overwrite=overwrite)
+    announced = call.request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > FILE_BYTES_MAX:
+        raise too_large(FILE_BYTES_MAX)
+    folder = call.services.settings.root / "run"  # Not the system's own folder, which may lie in memory.
+    with tempfile.SpooledTemporaryFile(max_size=BUFFER_BYTES, dir=str(folder)) as buffer:
+        await _receive(call, buffer)
+        await call.run(call.services.catalog.files.write, call.ctx, path, _pieces(buffer), overwrite=overwrite)
+    return Response(status_code=204)
+
+
+async def _receive(call: Call, buffer: IO[bytes]) -> None:
+    """Take the body into the buffer; beyond what is kept in memory it is written in the pool of threads."""
+    size = 0
+    try:
         async for part in call.request.stream():
             size += len(part)
             if size > FILE_BYTES_MAX:
                 raise too_large(FILE_BYTES_MAX)
-            buffer.write(part)
-        buffer.seek(0)
-        await call.run(call.services.catalog.files.write, call.ctx, path, _pieces(buffer), overwrite=overwrite)
-    return Response(status_code=204)
+            if size > BUFFER_BYTES:
+                await call.run(buffer.write, part)
+            else:
+                buffer.write(part)
+        await call.run(buffer.seek, 0)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            message = "The disk that holds the files is full; nothing was written."
+            raise DiskFull(message, hint="Make room and upload the file again.") from error
+        raise
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
@@ -61,9 +90,8 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 async def download(call: Call) -> Response:
     """Read a file, or the part that a Range header names (RFC 9110, 14)."""
-    path = _path(call)
-    files = call.services.catalog.files
-    entry = await call.run(files.stat, call.ctx, path)
+    entry = await _file(call)
+    _refuse_changed(call.request.headers.get("if-unmodified-since", ""), entry)
     headers = _headers(entry)
     start, length = 0, entry.size_bytes
     asked = call.request.headers.get("range")
@@ -73,8 +101,34 @@ async def download(call: Call) -> Response:
         status = 206
         headers["content-range"] = f"bytes {start}-{start + length - 1}/{entry.size_bytes}"
     headers["content-length"] = str(length)
-    pieces = await call.run(files.read, call.ctx, path, start, length)
+    pieces = await call.run(call.services.catalog.files.read, call.ctx, entry.path, start, length)
     return StreamingResponse(_stream(call, iter(pieces)), status_code=status, headers=headers, media_type="application/octet-stream")
+
+
+async def _file(call: Call) -> FileEntry:
+    """The file that the path names; a directory is none."""
+    entry = await call.run(call.services.catalog.files.stat, call.ctx, _path(call))
+    if entry.is_directory:
+        raise FileNotFound(f"No file is at `{entry.path}`.", hint="It is a directory.")
+    return entry
+
+
+def _refuse_changed(header: str, entry: FileEntry) -> None:
+    """A download that goes on where another broke off must not mix two versions of a file (RFC 9110, 13.1.4)."""
+    if not header:
+        return
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return  # The RFC wants a header that is no date to be ignored.
+    if int(entry.modified_at.timestamp()) > moment.timestamp():
+        raise FileChanged(f"`{entry.path}` has changed since.", hint="Download it from the beginning.")
+
+
+class FileChanged(FailedPrecondition):
+    """The file is newer than what the client has of it."""
+
+    code = "FILE_CHANGED"
 
 
 async def _stream(call: Call, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -117,7 +171,7 @@ def _headers(entry: FileEntry) -> dict[str, str]:
 
 async def head(call: Call) -> Response:
     """Size and time of a file."""
-    entry = await call.run(call.services.catalog.files.stat, call.ctx, _path(call))
+    entry = await _file(call)
     headers = _headers(entry) | {"content-length": str(entry.size_bytes)}
     return Response(headers=headers, media_type="application/octet-stream")
 
@@ -166,10 +220,30 @@ async def delete_directory(call: Call) -> Response:
     return Response(status_code=204)
 
 
-async def presign(call: Call) -> Response:
-    """Uploads in parts are not there: the official client then sends the file in one piece."""
-    del call
-    raise Unimplemented("Uploads in parts are not implemented.", hint="Send the file in one PUT.")
+async def begin_upload(call: Call) -> Response:
+    """Begin an upload of a large file.
+
+    The official client asks for this above 50 MB and, when it gets no addresses for the parts, sends the file in one piece; it does not
+    do so when it is refused here.  So this checks what can be checked and gives a session in which no part is ever taken.
+    """
+    action = call.query("action")
+    if action != "initiate-upload":
+        raise PartsUnimplemented(action or "POST")
+    await call.run(call.services.catalog.files.check_write, call.ctx, _path(call), overwrite=call.query_bool("overwrite"))
+    return JSONResponse({"multipart_upload": {"session_token": "one-piece"}})
+
+
+async def parts(call: Call) -> Response:
+    """Addresses for the parts of an upload, or for a download."""
+    raise PartsUnimplemented(call.request.url.path.rpartition("/")[2])
+
+
+class PartsUnimplemented(Unimplemented):
+    """Uploads and downloads by signed addresses; the official client falls back to the Files API itself."""
+
+    def __init__(self, name: str) -> None:
+        """Name what is missing."""
+        super().__init__(f"`{name[:40]}` of the Files API is not implemented.", hint="Send or fetch the file in one request.")
 
 
 ROUTES = (
@@ -177,7 +251,11 @@ ROUTES = (
     DoorRoute("HEAD", FILES + "/{path:path}", head, "databricks"),
     DoorRoute("GET", FILES + "/{path:path}", download, "databricks"),
     DoorRoute("DELETE", FILES + "/{path:path}", delete, "databricks"),
-    DoorRoute("POST", FILES + "/{path:path}", presign, "databricks"),
+    DoorRoute("POST", FILES + "/{path:path}", begin_upload, "databricks"),
+    DoorRoute("POST", "/api/2.0/fs/create-upload-part-urls", parts, "databricks"),
+    DoorRoute("POST", "/api/2.0/fs/create-resumable-upload-url", parts, "databricks"),
+    DoorRoute("POST", "/api/2.0/fs/create-abort-upload-url", parts, "databricks"),
+    DoorRoute("POST", "/api/2.0/fs/create-download-url", parts, "databricks"),
     DoorRoute("PUT", DIRECTORIES + "/{path:path}", make_directory, "databricks"),
     DoorRoute("HEAD", DIRECTORIES + "/{path:path}", head_directory, "databricks"),
     DoorRoute("GET", DIRECTORIES + "/{path:path}", list_directory, "databricks"),

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import JSONResponse, Response
 
+from insjo.access.errors import PrincipalNotFound
 from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from insjo.access.types import Principal, Token
     from insjo.kernel.context import PrincipalKind
@@ -25,6 +26,12 @@ LIST_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PREFIX = "/api/2.0/preview/scim/v2"
 COUNT_DEFAULT = 100
 COUNT_MAX = 1000
+WORKSPACE_ID = "1"
+"""An installation is one workspace, and clients want a number for it."""
+
+WORKSPACE_HEADER = {"x-databricks-org-id": WORKSPACE_ID}
+"""`WorkspaceClient.get_workspace_id` reads it."""
+
 FILTER = re.compile(r"""\s*(\w+)\s+(eq|co|sw)\s+"([^"]*)"\s*""", re.IGNORECASE)
 
 
@@ -76,10 +83,10 @@ async def me(call: Call) -> Response:
     principals = call.services.access.principals
     principal = await call.run(principals.get, call.ctx, call.ctx.principal.id)
     groups = await call.run(principals.groups_of, call.ctx, principal.id)
-    return JSONResponse(user_body(principal) | {"groups": [{"display": each.name, "value": each.id} for each in groups]})
+    return JSONResponse(user_body(principal, groups), headers=WORKSPACE_HEADER)
 
 
-def user_body(principal: Principal) -> dict[str, object]:
+def user_body(principal: Principal, groups: Iterable[Principal] = ()) -> dict[str, object]:
     """A user as SCIM shows it."""
     emails = [{"value": principal.email, "primary": True, "type": "work"}] if principal.email else []
     return {
@@ -89,7 +96,7 @@ def user_body(principal: Principal) -> dict[str, object]:
         "displayName": principal.display_name or principal.name,
         "active": principal.active,
         "emails": emails,
-        "groups": [],
+        "groups": [{"display": each.name, "value": each.id} for each in groups],
         "entitlements": [],
         "roles": [],
     }
@@ -107,26 +114,39 @@ def group_body(principal: Principal, members: Iterable[Principal]) -> dict[str, 
 
 async def _list(call: Call, kind: PrincipalKind) -> list[Principal]:
     """Principals of a kind, filtered as the client asked."""
-    wanted = _filter_text(call)
+    attribute, operator, wanted = _filter_of(call)
     found: list[Principal] = []
     token = ""
     while True:
         page = await call.run(call.services.access.principals.list, call.ctx, kind, PageRequest.of(COUNT_MAX, token), wanted)
-        found += page.items
+        found += [each for each in page.items if _fits(_attribute(each, attribute), operator, wanted)]
         token = page.next_token
         if not token:
             return found
 
 
-def _filter_text(call: Call) -> str:
-    """Value of the one filter form that the clients send: `userName eq "x"`."""
+def _filter_of(call: Call) -> tuple[str, str, str]:
+    """Attribute, operator and value of the one filter form that the clients send: `userName eq "x"`; empty without a filter."""
     text = call.query("filter")
     if not text:
-        return ""
+        return "", "co", ""
     match = FILTER.fullmatch(text)
     if match is None or match[1].lower() not in {"username", "displayname"}:
         raise InvalidArgument("The filter is not supported.", hint='Use `userName eq "name"`, or `displayName`; operators eq, co and sw.')
-    return match[3]
+    return match[1].lower(), match[2].lower(), match[3].lower()
+
+
+def _attribute(principal: Principal, name: str) -> str:
+    """What a filter looks at; the shown name of a group is its name."""
+    shown = principal.display_name if name == "displayname" and principal.kind != "group" else ""
+    return (shown or principal.name).lower()
+
+
+def _fits(value: str, operator: str, wanted: str) -> bool:
+    """Whether a value fits; SCIM compares these attributes without case."""
+    if operator == "eq":
+        return value == wanted
+    return value.startswith(wanted) if operator == "sw" else wanted in value
 
 
 def _listing(call: Call, resources: list[dict[str, object]]) -> Response:
@@ -151,15 +171,29 @@ async def list_groups(call: Call) -> Response:
 
 async def get_user(call: Call) -> Response:
     """One user."""
-    return JSONResponse(user_body(await call.run(call.services.access.principals.get, call.ctx, call.path("id"))))
+    user = await _existing(call, "user")
+    return JSONResponse(user_body(user, await call.run(call.services.access.principals.groups_of, call.ctx, user.id)))
+
+
+async def _existing(call: Call, kind: PrincipalKind) -> Principal:
+    """The principal that the path names, when it is of this kind and was not deleted."""
+    principal_id = call.path("id")
+    found = await call.run(call.services.access.principals.get, call.ctx, principal_id)
+    if found.kind != kind or found.name == f"deleted:{found.id}":
+        noun = kind.replace("_", " ")
+        raise PrincipalNotFound(f"The {noun} `{principal_id[:64]}` does not exist.")
+    return found
 
 
 async def get_group(call: Call) -> Response:
     """One group with its members."""
-    principals = call.services.access.principals
-    group = await call.run(principals.get, call.ctx, call.path("id"))
-    members = await call.run(principals.members, call.ctx, group.id, PageRequest(PAGE_SIZE_MAX))
-    return JSONResponse(group_body(group, members.items))
+    return JSONResponse(await _group_body(call, await _existing(call, "group")))
+
+
+async def _group_body(call: Call, group: Principal) -> dict[str, object]:
+    """A group with the members that it has now."""
+    members = await call.run(call.services.access.principals.members, call.ctx, group.id, PageRequest(PAGE_SIZE_MAX))
+    return group_body(group, members.items)
 
 
 async def create_user(call: Call) -> Response:
@@ -169,22 +203,22 @@ async def create_user(call: Call) -> Response:
     user = await call.run(
         call.services.access.principals.create_user, call.ctx, body.user_name, display_name=body.display_name, email=email
     )
+    if not body.active:
+        user = await call.run(call.services.access.principals.update, call.ctx, user.id, active=False)
     return JSONResponse(user_body(user), status_code=201)
 
 
 async def create_group(call: Call) -> Response:
     """A new group with its first members."""
     body = await call.json(GroupBody)
-    principals = call.services.access.principals
-    group = await call.run(principals.create_group, call.ctx, body.display_name)
-    for member in body.members:
-        await call.run(principals.add_member, call.ctx, group.id, str(member.get("value", "")))
-    members = await call.run(principals.members, call.ctx, group.id, PageRequest(PAGE_SIZE_MAX))
-    return JSONResponse(group_body(group, members.items), status_code=201)
+    members = [str(each.get("value", "")) for each in body.members]
+    group = await call.run(call.services.access.principals.create_group_of, call.ctx, body.display_name, members)
+    return JSONResponse(await _group_body(call, group), status_code=201)
 
 
 async def patch_user(call: Call) -> Response:
     """Activate, deactivate or rename a user."""
+    user = await _existing(call, "user")
     changes: dict[str, Any] = {}
     for operation in (await call.json(PatchBody)).operations:
         value = operation.value if isinstance(operation.value, dict) else {operation.path: operation.value}
@@ -195,20 +229,61 @@ async def patch_user(call: Call) -> Response:
                 changes["display_name"] = str(new)
             else:
                 raise InvalidArgument(f"The attribute `{name}` of a user cannot be changed here.", hint="Change `active` or `displayName`.")
-    user = await call.run(call.services.access.principals.update, call.ctx, call.path("id"), **changes)
-    return JSONResponse(user_body(user))
+    return JSONResponse(user_body(await call.run(call.services.access.principals.update, call.ctx, user.id, **changes)))
+
+
+async def put_user(call: Call) -> Response:
+    """Replace what can be changed of a user: the shown name, the address, and whether it is active."""
+    user = await _existing(call, "user")
+    body = await call.json(UserBody)
+    email = next((str(each.get("value", "")) for each in body.emails), "")
+    changed = await call.run(
+        call.services.access.principals.update,
+        call.ctx,
+        user.id,
+        name=body.user_name,
+        display_name=body.display_name,
+        email=email,
+        active=body.active,
+    )
+    return JSONResponse(user_body(changed))
 
 
 async def patch_group(call: Call) -> Response:
-    """Add and remove members."""
-    principals = call.services.access.principals
-    group_id = call.path("id")
+    """Add, remove or replace members: all operations or none."""
+    group = await _existing(call, "group")
+    add: list[str] = []
+    remove: list[str] = []
     for operation in (await call.json(PatchBody)).operations:
-        added = operation.op.lower() == "add"
-        for member_id in _member_ids(operation):
-            change = principals.add_member if added else principals.remove_member
-            await call.run(change, call.ctx, group_id, member_id)
-    return JSONResponse({}, status_code=200)
+        word = operation.op.lower()
+        if word not in {"add", "remove", "replace"}:
+            raise InvalidArgument(f"`{operation.op[:20]}` is not an operation of SCIM.", hint="Use `add`, `remove` or `replace`.")
+        named = _member_ids(operation)
+        if word == "replace":
+            remove += await _others(call, group, named)
+        elif word == "remove" and not named and operation.path == "members":
+            remove += await _others(call, group, ())
+        (remove if word == "remove" else add).extend(named)
+    await call.run(call.services.access.principals.change_members, call.ctx, group.id, add=add, remove=remove)
+    return JSONResponse(await _group_body(call, group))
+
+
+async def put_group(call: Call) -> Response:
+    """Replace the members of a group, and its name."""
+    principals = call.services.access.principals
+    group = await _existing(call, "group")
+    body = await call.json(GroupBody)
+    if body.display_name.lower() != group.name:
+        group = await call.run(principals.update, call.ctx, group.id, name=body.display_name)
+    wanted = [str(each.get("value", "")) for each in body.members]
+    await call.run(principals.change_members, call.ctx, group.id, add=wanted, remove=await _others(call, group, wanted))
+    return JSONResponse(await _group_body(call, group))
+
+
+async def _others(call: Call, group: Principal, kept: Collection[str]) -> list[str]:
+    """Identifiers of the present members that are not kept."""
+    page = await call.run(call.services.access.principals.members, call.ctx, group.id, PageRequest(PAGE_SIZE_MAX))
+    return [each.id for each in page.items if each.id not in kept]
 
 
 def _member_ids(operation: Operation) -> list[str]:
@@ -216,15 +291,25 @@ def _member_ids(operation: Operation) -> list[str]:
     named = re.fullmatch(r'members\[value eq "([^"]+)"\]', operation.path)
     if named:
         return [named[1]]
-    value = operation.value.get("members", []) if isinstance(operation.value, dict) else operation.value
+    value = operation.value.get("members") if isinstance(operation.value, dict) else operation.value
+    if value is None and operation.path == "members" and operation.op.lower() == "remove":
+        return []
     if operation.path not in {"", "members"} or not isinstance(value, list):
         raise InvalidArgument("Only the members of a group can be changed here.", hint='Use the path `members` with `[{"value": id}]`.')
     return [str(each.get("value", "")) for each in value if isinstance(each, dict)]
 
 
-async def delete_principal(call: Call) -> Response:
-    """Deactivate a user or remove a group."""
-    await call.run(call.services.access.principals.delete, call.ctx, call.path("id"))
+async def delete_user(call: Call) -> Response:
+    """Take everything from a user."""
+    user = await _existing(call, "user")
+    await call.run(call.services.access.principals.delete, call.ctx, user.id)
+    return Response(status_code=204)
+
+
+async def delete_group(call: Call) -> Response:
+    """Remove a group."""
+    group = await _existing(call, "group")
+    await call.run(call.services.access.principals.delete, call.ctx, group.id)
     return Response(status_code=204)
 
 
@@ -267,12 +352,14 @@ ROUTES = (
     DoorRoute("POST", f"{PREFIX}/Users", create_user, "scim"),
     DoorRoute("GET", f"{PREFIX}/Users/{{id}}", get_user, "scim"),
     DoorRoute("PATCH", f"{PREFIX}/Users/{{id}}", patch_user, "scim"),
-    DoorRoute("DELETE", f"{PREFIX}/Users/{{id}}", delete_principal, "scim"),
+    DoorRoute("PUT", f"{PREFIX}/Users/{{id}}", put_user, "scim"),
+    DoorRoute("DELETE", f"{PREFIX}/Users/{{id}}", delete_user, "scim"),
     DoorRoute("GET", f"{PREFIX}/Groups", list_groups, "scim"),
     DoorRoute("POST", f"{PREFIX}/Groups", create_group, "scim"),
     DoorRoute("GET", f"{PREFIX}/Groups/{{id}}", get_group, "scim"),
     DoorRoute("PATCH", f"{PREFIX}/Groups/{{id}}", patch_group, "scim"),
-    DoorRoute("DELETE", f"{PREFIX}/Groups/{{id}}", delete_principal, "scim"),
+    DoorRoute("PUT", f"{PREFIX}/Groups/{{id}}", put_group, "scim"),
+    DoorRoute("DELETE", f"{PREFIX}/Groups/{{id}}", delete_group, "scim"),
     DoorRoute("POST", "/api/2.0/token/create", create_token, "databricks"),
     DoorRoute("GET", "/api/2.0/token/list", list_tokens, "databricks"),
     DoorRoute("POST", "/api/2.0/token/delete", delete_token, "databricks"),

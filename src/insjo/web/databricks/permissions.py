@@ -60,13 +60,8 @@ async def update(call: Call) -> Response:
     """Grant and revoke."""
     body = await call.json(ChangesBody)
     securable = await _securable(call)
-    grants = call.services.access.grants
     parsed = [(each.principal, [Privilege.parse(p) for p in each.add], [Privilege.parse(p) for p in each.remove]) for each in body.changes]
-    for principal, add, remove in parsed:
-        if add:
-            await call.run(grants.grant, call.ctx, securable.id, principal, add)
-        if remove:
-            await call.run(grants.revoke, call.ctx, securable.id, principal, remove)
+    await call.run(call.services.access.grants.change, call.ctx, securable.id, parsed)
     return await _grants(call, securable)
 
 

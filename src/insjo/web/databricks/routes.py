@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from insjo.web.databricks import files, identity, permissions, statements, unity, warehouses
+from insjo.web.databricks.identity import WORKSPACE_ID
 from insjo.web.types import Call, DoorRoute
 
 
@@ -14,6 +15,12 @@ async def feature_flags(call: Call) -> Response:
     return JSONResponse({"flags": [], "ttl_seconds": 86_400})
 
 
+async def discovery(call: Call) -> Response:
+    """What clients ask before anything else; an empty address says that there is no sign-in by OAuth."""
+    del call
+    return JSONResponse({"oidc_endpoint": "", "workspace_id": WORKSPACE_ID})
+
+
 ROUTES: tuple[DoorRoute, ...] = (
     *identity.ROUTES,
     *unity.ROUTES,
@@ -21,5 +28,6 @@ ROUTES: tuple[DoorRoute, ...] = (
     *statements.ROUTES,
     *warehouses.ROUTES,
     *files.ROUTES,
+    DoorRoute("GET", "/.well-known/databricks-config", discovery, "databricks", needs="nobody"),
     DoorRoute("GET", "/api/2.0/connector-service/feature-flags/{client}/{version}", feature_flags, "databricks"),
 )

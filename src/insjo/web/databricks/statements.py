@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +20,7 @@ from insjo.sql.types import Parameter, Statement, StatementSpec, StatementState
 from insjo.web.authentication import context_for
 from insjo.web.databricks.values import csv_bytes, ipc_bytes, ipc_schema, json_rows
 from insjo.web.errors import status_of
-from insjo.web.signing import LinkSigner
+from insjo.web.signing import LinkRefused, LinkSigner
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -114,10 +117,26 @@ async def create(call: Call) -> Response:
     statement = await call.run(statements.submit, call.ctx, spec)
     call.request.app.state.wanted.put(statement.id, wanted)
     if wait_s and not statement.state.ended:
-        statement = await call.run(statements.wait, call.ctx, statement.id, wait_s)
+        statement = await _wait(call, statement.id, wait_s)
     if wait_s and not statement.state.ended and body.on_wait_timeout == "CANCEL":
         statement = await call.run(statements.cancel, call.ctx, statement.id)
     return JSONResponse(await statement_body(call, statement, wanted))
+
+
+async def _wait(call: Call, statement_id: str, seconds: float) -> Statement:
+    """The statement when it has ended or the time is over; no thread waits for it."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        with contextlib.suppress(RuntimeError):  # The loop may be closed by the time the statement ends.
+            loop.call_soon_threadsafe(ended.set)
+
+    statements = call.services.sql.statements
+    await call.run(statements.when_ended, call.ctx, statement_id, tell)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    return await call.run(statements.get, call.ctx, statement_id)
 
 
 def result_wanted(body: StatementBody) -> ResultWanted:
@@ -167,6 +186,8 @@ async def fetch_link(call: Call) -> Response:
         f"{statement_id}/{index}/{form}", principal_id, expires, call.query("signature"), now_s=now_s
     )
     principal = await call.run(call.services.access.principals.get, system_context("rest"), principal_id)
+    if not principal.active:
+        raise LinkRefused("This link is not valid any more.")
     ctx = context_for(call.request, principal, "databricks")
     part = await call.run(call.services.sql.statements.chunk, ctx, statement_id, index)
     content = await call.run(_encode, part.batches, form, index)
@@ -201,8 +222,11 @@ async def statement_body(call: Call, statement: Statement, wanted: ResultWanted)
     body: dict[str, object] = {"statement_id": statement.id, "status": status_body(statement)}
     if statement.state is not StatementState.SUCCEEDED:
         return body
+    if not wanted.external and statement.byte_count > INLINE_RESULT_BYTES_MAX:
+        body["status"] = status_body(replace(statement, state=StatementState.FAILED, error=_too_large_inline(statement)))
+        return body
     body["manifest"] = await manifest_body(call, statement, wanted)
-    body["result"] = await result_body(call, statement, 0, wanted) if statement.chunks else {}
+    body["result"] = await result_body(call, statement, 0, wanted) if statement.chunks else no_rows(wanted)
     body["insjo"] = {
         "label": statement.provenance.label.as_json(),
         "origins": [each.object for each in statement.shown_origins],
@@ -210,6 +234,21 @@ async def statement_body(call: Call, statement: Statement, wanted: ResultWanted)
         "kind": statement.kind,
     }
     return body
+
+
+def no_rows(wanted: ResultWanted) -> dict[str, object]:
+    """The result of a statement that gave no row."""
+    inline = {"chunk_index": 0, "row_offset": 0, "row_count": 0, "data_array": []}
+    return {} if wanted.external or wanted.format != "JSON_ARRAY" else inline
+
+
+def _too_large_inline(statement: Statement) -> InlineTooLarge:
+    """The API tells it by a failed statement, since the statement itself was in order."""
+    size, most = statement.byte_count // MIB, INLINE_RESULT_BYTES_MAX // MIB
+    return InlineTooLarge(
+        f"The result has {size} MiB, and inline answers hold at most {most} MiB.",
+        hint="Ask with the disposition EXTERNAL_LINKS, or with a row limit.",
+    )
 
 
 WIRE_CODES = {
@@ -263,7 +302,7 @@ async def manifest_body(call: Call, statement: Statement, wanted: ResultWanted) 
             for each in statement.chunks
         ],
     }
-    if wanted.format == "ARROW_STREAM" and statement.chunks:
+    if wanted.format == "ARROW_STREAM":
         first = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, 0)
         manifest["arrow_schema"] = base64.b64encode(ipc_schema(first.batches.schema)).decode()
     return manifest
@@ -281,11 +320,8 @@ async def result_body(call: Call, statement: Statement, index: int, wanted: Resu
         body["next_chunk_internal_link"] = f"/api/2.0/sql/statements/{statement.id}/result/chunks/{index + 1}"
     if wanted.external:
         return body | {"external_links": [link_body(call, statement, index, wanted) | body | {"byte_count": here.byte_count}]}
-    if statement.byte_count > INLINE_RESULT_BYTES_MAX and wanted.format == "JSON_ARRAY":
-        raise InlineTooLarge(
-            f"The result has {statement.byte_count // MIB} MiB, and inline answers hold at most {INLINE_RESULT_BYTES_MAX // MIB} MiB.",
-            hint="Ask with the disposition EXTERNAL_LINKS, or with a row limit.",
-        )
+    if statement.byte_count > INLINE_RESULT_BYTES_MAX:
+        raise _too_large_inline(statement)
     part = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, index)
     if wanted.format == "ARROW_STREAM":
         return body | {"attachment": base64.b64encode(await call.run(ipc_bytes, part.batches)).decode()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.responses import JSONResponse, Response
 
 from insjo.kernel.clock import epoch_ms
+from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.paging import PageRequest
 from insjo.sql.types import HistoryFilter, StatementState
 from insjo.web.types import Call, DoorRoute
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
     from insjo.sql.types import HistoryEntry, Warehouse
 
 WAREHOUSES = "/api/2.0/sql/warehouses"
+MILLISECONDS_MAX = 253_402_300_799_000
+"""The last second of the year 9999."""
+
+WIRE_STATES = {
+    "QUEUED": (StatementState.PENDING,),
+    "STARTED": (StatementState.RUNNING,),
+    "COMPILING": (StatementState.RUNNING,),
+    "COMPILED": (StatementState.RUNNING,),
+    "RUNNING": (StatementState.RUNNING,),
+    "FINISHED": (StatementState.SUCCEEDED, StatementState.CLOSED),
+    "FAILED": (StatementState.FAILED,),
+    "CANCELED": (StatementState.CANCELED,),
+}
+"""What the words of the query history API stand for."""
 
 
 class WarehouseBody(msgspec.Struct):
@@ -24,6 +40,14 @@ class WarehouseBody(msgspec.Struct):
     name: str = ""
     cluster_size: str = "2X-Small"
     auto_stop_mins: int = 0
+
+
+class EditBody(msgspec.Struct):
+    """What to change of a warehouse; what is left out stays."""
+
+    name: str | None = None
+    cluster_size: str | None = None
+    auto_stop_mins: int | None = None
 
 
 class SessionBody(msgspec.Struct):
@@ -81,9 +105,15 @@ async def get_warehouse(call: Call) -> Response:
 
 async def edit_warehouse(call: Call) -> Response:
     """Change a warehouse."""
-    body = await call.json(WarehouseBody)
-    changes: dict[str, Any] = {"name": body.name or None, "size": body.cluster_size, "auto_stop_mins": body.auto_stop_mins}
-    await call.run(call.services.sql.warehouses.edit, call.ctx, call.path("id"), **changes)
+    body = await call.json(EditBody)
+    await call.run(
+        call.services.sql.warehouses.edit,
+        call.ctx,
+        call.path("id"),
+        name=body.name or None,
+        size=body.cluster_size or None,
+        auto_stop_mins=body.auto_stop_mins,
+    )
     return JSONResponse({})
 
 
@@ -128,17 +158,40 @@ async def close_session(call: Call) -> Response:
 async def history(call: Call) -> Response:
     """Statements that ended: everybody's own, and for admins all."""
     page = PageRequest.of(call.query_int("max_results"), call.query("page_token"))
-    states = tuple(StatementState(each) for each in call.request.query_params.getlist("filter_by.statuses") if each in StatementState)
-    wanted = HistoryFilter(
-        states=states,
-        user_ids=tuple(call.request.query_params.getlist("filter_by.user_ids")),
-        warehouse_ids=tuple(call.request.query_params.getlist("filter_by.warehouse_ids")),
-    )
-    found = await call.run(call.services.sql.history.list, call.ctx, wanted, page)
+    found = await call.run(call.services.sql.history.list, call.ctx, _history_filter(call), page)
     body: dict[str, object] = {"res": [_history_body(each) for each in found.items], "has_next_page": bool(found.next_token)}
     if found.next_token:
         body["next_page_token"] = found.next_token
     return JSONResponse(body)
+
+
+def _history_filter(call: Call) -> HistoryFilter:
+    """Filter from the query, where the clients write `filter_by` with its parts behind dots."""
+    named = call.request.query_params.getlist
+    states: list[StatementState] = []
+    for word in named("filter_by.statuses"):
+        if word not in WIRE_STATES:
+            raise InvalidArgument(f"`{word[:40]}` is not a status of a query.", hint=f"Use one of {', '.join(WIRE_STATES)}.")
+        states += WIRE_STATES[word]
+    within = "filter_by.query_start_time_range"
+    return HistoryFilter(
+        states=tuple(states),
+        user_ids=tuple(named("filter_by.user_ids")),
+        warehouse_ids=tuple(named("filter_by.warehouse_ids")),
+        statement_ids=tuple(named("filter_by.statement_ids")),
+        since=_moment(call, f"{within}.start_time_ms"),
+        until=_moment(call, f"{within}.end_time_ms"),
+    )
+
+
+def _moment(call: Call, name: str) -> datetime | None:
+    """A query parameter in milliseconds since 1970."""
+    value = call.query_int(name)
+    if value is None:
+        return None
+    if not 0 <= value <= MILLISECONDS_MAX:
+        raise InvalidArgument(f"The parameter `{name}` must be milliseconds since 1970.")
+    return datetime.fromtimestamp(value / 1000, UTC)
 
 
 def _history_body(entry: HistoryEntry) -> dict[str, object]:
