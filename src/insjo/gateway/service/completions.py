@@ -182,7 +182,7 @@ class Completions:
 
             routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE)
             meter.first_byte()
-            watch = self._watch(ctx, view, routed.candidate, provenance.label, still_valid)
+            watch = self._watch(ctx, view, routed.candidate, provenance.label if read.stream else None, still_valid)
             answer = ChatResponse(routed.result, route=routed.route, meter=meter, read=read, watch=watch)
             if not answer.streamed:
                 waiting = watch()
@@ -304,10 +304,13 @@ class Completions:
         ctx: RequestContext,
         view: EndpointView,
         candidate: Candidate,
-        label: Label,
+        label: Label | None,
         still_valid: Callable[[], Awaitable[None]] | None,
     ) -> Callable[[], Awaitable[None] | None]:
-        """Before each piece of a stream: nothing to wait for unless something about rights changed since the last look."""
+        """Before each piece of a stream: nothing to wait for unless something about rights changed since the last look.
+
+        A whole answer comes without a label: what it answers has been received, and only the caller's own rights count still.
+        """
         snapshots = self._snapshots
         seen = view.revision
 
@@ -316,7 +319,7 @@ class Completions:
             if still_valid is not None:
                 await still_valid()
             current = await snapshots.still(ctx, view, candidate)
-            if not may_flow(label, current.clearance).allowed:
+            if label is not None and not may_flow(label, current.clearance).allowed:
                 raise AccessEnded(f"`{candidate.served.name}` may no longer receive content of this label.")
             seen = now
 
