@@ -200,7 +200,7 @@ def pdf_of(sections: Sequence[Section], *, title: str = "", pages_each: bool = T
     from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate, Spacer
 
     def number(canvas: object, document: object) -> None:
-        canvas.drawString(280, 30, f"Page {document.page}")  # type: ignore[attr-defined]
+        canvas.drawString(280, 30, f"Page {document.page}")  # type: ignore[attr-defined]  # reportlab is untyped.
 
     target = io.BytesIO()
     styles = getSampleStyleSheet()

@@ -93,7 +93,7 @@ class Library:
             self.grant(who, SecurableKind.VOLUME, volume, Privilege.READ_VOLUME)
         return self.grant(who, SecurableKind.INDEX, index, Privilege.SELECT)
 
-    def search(self, ctx: RequestContext, query: str, index: str = INDEX, **options: Any) -> list[Hit]:  # noqa: ANN401
+    def search(self, ctx: RequestContext, query: str, index: str = INDEX, **options: Any) -> list[Hit]:  # noqa: ANN401  # As search takes.
         """Hits."""
         found: list[Hit] = self.run(self.room.search.search(ctx, [index], query, **options))
         return found

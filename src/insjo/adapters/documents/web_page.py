@@ -87,8 +87,7 @@ def parse(content: bytes) -> ParsedDocument:
         raise Unreadable("It is not a readable HTML page.") from error
     title = root.findtext(".//title") or ""
     walker = _Walker()
-    walker.walk(root)
-    walker.end()
+    walker.read(root)
     blocks = walker.blocks
     return ParsedDocument(_joined(title) or next((each.text for each in blocks if each.kind is BlockKind.HEADING), ""), tuple(blocks))
 
@@ -99,6 +98,13 @@ class _Walker:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self._text: list[str] = []
+
+    def read(self, element: Element) -> None:
+        """What is inside an element, to the end."""
+        self._text.append(element.text or "")
+        for child in element:
+            self.walk(child)
+        self.end()
 
     def walk(self, root: Element) -> None:
         """Everything below an element."""
@@ -142,10 +148,7 @@ class _Walker:
 def _visible(cell: Element) -> str:
     """Text of a cell without scripts and hidden parts."""
     inner = _Walker()
-    inner._text.append(cell.text or "")  # noqa: SLF001
-    for child in cell:
-        inner.walk(child)
-    inner.end()
+    inner.read(cell)
     return " ".join(block.text for block in inner.blocks)
 
 

@@ -71,8 +71,9 @@ def _rows(table: WordTable) -> list[list[str]]:
         cells: list[str] = []
         last = None
         for cell in row.cells:
-            if cell._tc is not last:  # noqa: SLF001  # The only way to tell a merged cell from two equal ones.
+            element = cell._tc  # noqa: SLF001  # The only way to tell a merged cell from two equal ones.
+            if element is not last:
                 cells.append(" ".join(cell.text.split()))
-            last = cell._tc  # noqa: SLF001
+            last = element
         rows.append(cells)
     return rows

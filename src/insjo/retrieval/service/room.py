@@ -80,7 +80,7 @@ class RetrievalRoom:
         self.search = Search(parts, derived)
         self.passages = Passages(parts, derived)
         self.answers = Answers(parts, self.search)
-        jobs.register(JOB_KIND, self.indexes.handle_run, resumable=True)
+        jobs.register(JOB_KIND, self.indexes.build, resumable=True)
         catalog.files.on_change(self.indexes.file_changed)
 
     def start(self) -> None:
