@@ -264,3 +264,21 @@ def test_columns_that_are_no_longer_labelled_are_dropped(prints: Fingerprints, l
     assert prints.match(", ".join(CUSTOMERS)) != ()
     prints.keep(lake.pay.id, [])
     assert prints.refresh() == 0
+
+
+def test_numbers_that_fill_their_range_are_left_out(lake: Lake) -> None:
+    prints = lake.access.fingerprints
+    prints.replace(lake.pay.id, CONFIDENTIAL, [str(number) for number in range(100_000, 104_000)], column="amount")
+    assert prints.match("100001, 100002, 100003 and 100004") == ()
+    prints.replace(lake.pay.id, CONFIDENTIAL, ["482913", "771204", "390582"], column="amount")
+    assert prints.match("482913, 771204 and 390582") != ()
+
+
+def test_single_words_count_when_they_are_names(lake: Lake) -> None:
+    prints = lake.access.fingerprints
+    names = ["Andersson", "Bergkvist", "Carlsson", "Danielsson", "Eriksson", "Fredriksson", "Gustafsson", "Holmberg"]
+    prints.replace(lake.pay.id, CONFIDENTIAL, names, column="surname")
+    assert prints.match(", ".join(names[:7])) == ()
+    assert prints.match(", ".join(names).lower()) != ()
+    prints.replace(lake.pay.id, CONFIDENTIAL, [name.lower() for name in names], column="surname")
+    assert prints.match(", ".join(names)) == ()

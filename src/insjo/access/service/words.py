@@ -32,11 +32,15 @@ COMMON_SHARE: Final = 0.01
 """A value that stands in more rows than both says little about where it comes from."""
 
 
+DENSE_SHARE: Final = 0.002
+"""Numbers of a length of which a set holds a larger share are left out: any such number would be found in it by chance."""
+
+
 class Evidence(IntEnum):
     """How much one hit tells.  The value is its weight; ENOUGH of it makes a match."""
 
     FAINT = 3
-    """A single word of letters."""
+    """A single word of letters; kept when it begins with a capital, as names do."""
     PLAIN = 8
     """Several words, or a short identifier."""
     WINDOW = 12
@@ -208,6 +212,7 @@ class Collector:
         self._evidence: dict[int, Evidence] = {}
         self._starts: set[int] = set()
         self._times: Counter[int] = Counter()
+        self._numbers: dict[int, set[int]] = {}
         self._texts = 0
 
     def add_all(self, texts: Iterable[str]) -> None:
@@ -218,13 +223,17 @@ class Collector:
             self._texts += 1
             words = words_of(normal(text))
             if len(words) <= WORDS_MAX:
-                self._add_value(normal(text), words)
+                self._add_value(text, words)
             else:
                 self._add_passage(normal(text), words)
 
     def packed(self) -> bytes:
         """The set in its stored form: number of values, values with their evidence, first two words with the number of words."""
         common = max(COMMON_MIN, int(self._texts * COMMON_SHARE))
+        for digits, numbers in self._numbers.items():
+            if len(numbers) > 10**digits * DENSE_SHARE:
+                for value in numbers:
+                    self._evidence.pop(value, None)
         order = sorted(
             (value for value, evidence in self._evidence.items() if evidence is Evidence.WINDOW or self._times[value] <= common),
             key=lambda value: (self._evidence[value] is not Evidence.STRONG, value),
@@ -235,13 +244,13 @@ class Collector:
 
     def _add_value(self, text: str, words: list[str]) -> None:
         """One value, and the other ways to write it."""
-        if not words:
+        evidence = evidence_of(normal(text), words) if words else None
+        if evidence is None or (evidence is Evidence.FAINT and not text.lstrip()[0].isupper()):
             return
-        evidence = evidence_of(text, words)
-        if evidence is None:
-            return
-        self._put(words, evidence)
+        value = self._put(words, evidence)
         compact = "".join(words)
+        if compact.isdigit():
+            self._numbers.setdefault(len(compact), set()).add(value)
         if evidence is Evidence.STRONG and compact.isdigit():
             for form in (compact, *number_forms(compact)):
                 self._put([form], evidence)
@@ -257,13 +266,14 @@ class Collector:
             if 0 < len(parts) <= WORDS_MAX and evidence_of(stripped, parts) is Evidence.STRONG:
                 self._add_value(stripped, parts)
 
-    def _put(self, words: list[str], evidence: Evidence) -> None:
-        """One hash, and what it begins with when it has several words."""
+    def _put(self, words: list[str], evidence: Evidence) -> int:
+        """One hash, which is given back, and what it begins with when it has several words."""
         value = self._hasher.one(" ".join(words))
         self._times[value] += 1
         self._evidence[value] = max(evidence, self._evidence.get(value, evidence))
         if len(words) > 1:
             self._begin(words)
+        return value
 
     def _begin(self, words: list[str]) -> None:
         """Remember with which two words something of this many words begins."""

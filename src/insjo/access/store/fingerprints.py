@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
@@ -25,9 +26,11 @@ class SetHead(NamedTuple):
 
 
 def put(connection: sa.Connection, securable_id: str, column: str, kind: str, label: Label, hashes: bytes, now: datetime) -> None:
-    """Set or replace one set."""
-    values = {"kind": kind, "label": label.as_json(), "hashes": hashes, "changed_at": now}
+    """Set or replace one set; its time always rises, since readers know by it that the hashes are new."""
     here = sa.and_(fingerprints.c.securable_id == securable_id, fingerprints.c.column_name == column)
+    before = connection.execute(sa.select(fingerprints.c.changed_at).where(here)).scalar_one_or_none()
+    at = max(now, before + timedelta(microseconds=1)) if before else now
+    values = {"kind": kind, "label": label.as_json(), "hashes": hashes, "changed_at": at}
     if connection.execute(sa.update(fingerprints).where(here).values(**values)).rowcount == 0:
         connection.execute(sa.insert(fingerprints).values(securable_id=securable_id, column_name=column, **values))
 
