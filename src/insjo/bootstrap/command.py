@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from insjo.bootstrap.compose import Closing, build, start
@@ -26,8 +31,12 @@ def run_statement(
 ) -> tuple[list[str], list[tuple[object, ...]]]:
     """Names of the columns and the rows; a server may use the same folder meanwhile."""
     closing = Closing()
+    folders = prepare(settings.root)
     try:
-        services = build(settings, prepare(settings.root), closing)
+        own = Path(tempfile.mkdtemp(prefix="command-", dir=folders.run))
+        closing.add(functools.partial(shutil.rmtree, own, ignore_errors=True))
+        # A server that runs on the same folder keeps its results and its spilled rows for itself, and so do we.
+        services = build(settings, replace(folders, spill=own / "spill", results=own / "results"), closing)
         ensure_defaults(services)
         start(services)
         principal = services.access.principals.find(system_context("cli"), user)

@@ -60,7 +60,7 @@ class Closing:
 
 
 def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
-    """All services of an installation; nothing listens and no background work runs yet."""
+    """All services of an installation; nothing listens yet, and but for the SQL workers nothing runs in the background."""
     from insjo.agents.service.room import AgentsRoom
     from insjo.web.types import Services
 
@@ -132,6 +132,7 @@ def _sql(
         queue_max=settings.sql_queue_max,
     )
     closing.add(engine.close)
+    engine.start()  # The processes need a moment, in which the rest is built.
     room = SqlRoom(
         database=database, clock=clock, settings=settings, access=access, catalog=catalog, engine=engine, results=folders.results
     )
