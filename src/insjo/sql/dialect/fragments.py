@@ -82,7 +82,7 @@ def made(sql: str, of_type: Type, *parts: Fragment, exact: bool = True, flags: I
 
 
 def fill(template: str, of_type: Type, *parts: Fragment, exact: bool = True, flags: Iterable[str] = ()) -> Fragment:
-    """Fragment from a template in which `{0}` stands for the first part."""
+    """Fragment from a template in which `{0}` stands for the first part; the template itself holds nothing of the caller's."""
     return made(template.format(*(part.sql for part in parts)), of_type, *parts, exact=exact, flags=flags)
 
 

@@ -198,9 +198,14 @@ def _text(each: Type) -> str:
     return each.kind.value
 
 
+def is_plain_field(name: str) -> bool:
+    """Whether the name of a field needs no backticks."""
+    return re.fullmatch(r"\w+", name) is not None
+
+
 def _field_name(name: str) -> str:
     """Name of a field, in backticks where Databricks needs them."""
-    return name if re.fullmatch(r"\w+", name) else "`" + name.replace("`", "``") + "`"
+    return name if is_plain_field(name) else "`" + name.replace("`", "``") + "`"
 
 
 _WORDS = {

@@ -1,0 +1,36 @@
+"""All definitions together: the list of what is allowed."""
+
+from __future__ import annotations
+
+from insjo.sql.dialect.functions import (
+    aggregates,
+    arrays,
+    conditional,
+    dates,
+    formats,
+    generators,
+    hashes,
+    json_values,
+    lambdas,
+    numeric,
+    regex,
+    text,
+    windows,
+)
+from insjo.sql.dialect.functions.registry import Definition
+
+DEFINITIONS: tuple[Definition, ...] = (
+    *aggregates.DEFINITIONS,
+    *arrays.DEFINITIONS,
+    *conditional.DEFINITIONS,
+    *dates.DEFINITIONS,
+    *formats.DEFINITIONS,
+    *generators.DEFINITIONS,
+    *hashes.DEFINITIONS,
+    *json_values.DEFINITIONS,
+    *lambdas.DEFINITIONS,
+    *numeric.DEFINITIONS,
+    *regex.DEFINITIONS,
+    *text.DEFINITIONS,
+    *windows.DEFINITIONS,
+)
