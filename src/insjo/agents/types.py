@@ -195,6 +195,7 @@ class Message:
     """One message as it was kept.
 
     Attributes:
+        number: Its place in the conversation, counted from 1; 0 before it is kept.
         files: Names of what was attached.
         provenance: Label and origins of the text and what is attached to it, or of all that an answer was made from.
         model: Served model that answered, or empty.
@@ -207,6 +208,7 @@ class Message:
     text: str
     provenance: Provenance
     created_at: datetime
+    number: int = 0
     files: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     notices: tuple[str, ...] = ()
