@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 PRIOR_PASSAGES = 10
 """How many passages the general mean counts for, beside the mean of those that are visible."""
@@ -40,11 +40,13 @@ def rarity(frequency: int, passages: int) -> float:
     return math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5))
 
 
-def coverage(terms: Sequence[str], passage: Sequence[str], *, frequencies: Mapping[str, int], passages: int) -> float:
-    """Share of the question's terms, weighted by their rarity, that the passage has; 0 for a question without terms."""
-    present = set(passage)
-    wanted = set(terms)
-    total = sum(rarity(frequencies.get(term, 0), passages) for term in wanted)
-    if total <= 0:
-        return 0.0
-    return sum(rarity(frequencies.get(term, 0), passages) for term in wanted if term in present) / total
+def weights(frequencies: Mapping[str, int], passages: int) -> dict[str, float]:
+    """Share of each of the question's terms in the whole question, the rare ones counting more; the shares add up to 1."""
+    rarities = {term: rarity(frequency, passages) for term, frequency in frequencies.items()}
+    total = sum(rarities.values())
+    return {term: value / total for term, value in rarities.items()} if total > 0 else {}
+
+
+def coverage(shares: Mapping[str, float], has: Callable[[str], bool]) -> float:
+    """Share of the question that a passage has, 0 to 1."""
+    return sum(share for term, share in shares.items() if has(term))

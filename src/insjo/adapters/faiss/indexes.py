@@ -21,6 +21,7 @@ EXACT_ROWS_MAX = 10_000
 FEW = 5
 LISTS_PER_ROOT = 4
 TRAINING_ROWS_PER_LIST = 64
+TRAINING_ROWS_MIN = 40
 PROBES_START = 8
 RECALL_WANTED = 0.97
 RECALL_AT = 10
@@ -121,7 +122,7 @@ def _inverted(centred: np.ndarray) -> tuple[FaissIndex, int]:
     import faiss
 
     rows, dimensions = centred.shape
-    lists = max(1, int(LISTS_PER_ROOT * np.sqrt(rows)))
+    lists = max(1, min(int(LISTS_PER_ROOT * np.sqrt(rows)), rows // TRAINING_ROWS_MIN))
     quantizer: FaissIndex = faiss.IndexFlatIP(dimensions)
     index = faiss.IndexIVFScalarQuantizer(quantizer, dimensions, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
     index.own_fields = True

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ import pyarrow as pa
 from insjo.retrieval.service.table import SCHEMA, content_key, files_of, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from insjo.catalog.types import Snapshot
     from insjo.retrieval.ports import VectorIndex, VectorIndexes, WordIndex, WordIndexes
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 OPEN_MAX = 64
-TERMS_REMEMBERED_MAX = 20_000
+FORMAT = 2
+BATCH_ROWS = 1000
+WHOLE_GRAM = 4
+STEMS = "stems"
 SHOWN = ("passage_id", "path", "title", "page", "position", "heading", "text", "label")
 PASSAGES_FILE = "passages.arrow"
 FACTS_FILE = "facts.json"
@@ -51,6 +55,29 @@ class PassageRow:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class PassageTerms:
+    """The terms of one passage, kept as texts in which one can look quickly.
+
+    Attributes:
+        stems: Its stems, each between two blanks.
+        lowered: Everything that is searched of it, in lower case.
+    """
+
+    stems: str
+    lowered: str
+
+    def has_word(self, stem: str) -> bool:
+        """Whether it has a word with this stem."""
+        return f" {stem} " in self.stems
+
+    def has_gram(self, gram: str) -> bool:
+        """Whether it has this run of letters; a short one must be a word of its own."""
+        if len(gram) >= WHOLE_GRAM:
+            return gram in self.lowered
+        return gram in self.lowered and re.search(rf"(?<!\w){re.escape(gram)}(?!\w)", self.lowered) is not None
+
+
 @dataclass(slots=True)
 class VolumeFiles:
     """The derived files of one volume, open for search."""
@@ -61,10 +88,6 @@ class VolumeFiles:
     vectors: VectorIndex
     words: WordIndex
     vector_sum: np.ndarray
-    word_total: int
-    gram_total: int
-    _terms: OrderedDict[int, Terms] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def rows(self) -> int:
@@ -76,20 +99,11 @@ class VolumeFiles:
         values = self.passages.slice(number, 1).to_pylist()[0]
         return PassageRow(**{name: values[name] for name in SHOWN})
 
-    def terms(self, number: int, indexes: WordIndexes) -> Terms:
-        """Terms of a passage, remembered for the next question."""
-        with self._lock:
-            known = self._terms.get(number)
-            if known is not None:
-                self._terms.move_to_end(number)
-                return known
-        row = self.row(number)
-        made = indexes.terms(searched_text(row.title, row.heading, row.text))
-        with self._lock:
-            self._terms[number] = made
-            while len(self._terms) > TERMS_REMEMBERED_MAX // OPEN_MAX:
-                self._terms.popitem(last=False)
-        return made
+    def terms(self, number: int) -> PassageTerms:
+        """What words and runs of letters a passage has."""
+        columns = self.passages
+        above = f"{columns['title'][number].as_py() or ''} {columns['heading'][number].as_py() or ''}"
+        return PassageTerms(columns[STEMS][number].as_py(), f"{above} {columns['text'][number].as_py()}".lower())
 
     def find(self, passage_id: str) -> int | None:
         """Number of the passage with that identifier."""
@@ -126,7 +140,7 @@ class Derived:
             snapshot: The table of passages.
             volume_id: Which volume.
         """
-        path = folder / volume_id / content_key(snapshot, volume_id)
+        path = folder / volume_id / _folder_name(snapshot, volume_id)
         with self._lock:
             known = self._open.get(path)
             if known is not None:
@@ -145,7 +159,7 @@ class Derived:
 
     def sweep(self, folder: Path, snapshot: Snapshot, volume_ids: Iterable[str]) -> None:
         """Remove what belongs to no volume at this version; searches that have it open go on with it."""
-        wanted = {folder / volume_id / content_key(snapshot, volume_id) for volume_id in volume_ids}
+        wanted = {folder / volume_id / _folder_name(snapshot, volume_id) for volume_id in volume_ids}
         with self._lock:
             for path in [path for path in self._open if path.is_relative_to(folder) and path not in wanted]:
                 del self._open[path]
@@ -182,24 +196,22 @@ class Derived:
         vectors = vectors_of(rows)
         self._vector_indexes.build(folder, vectors)
         np.save(folder / SUM_FILE, vectors.sum(axis=0, dtype=np.float64))
-        totals = [0, 0]
-
-        def terms() -> Iterable[Terms]:
-            for batch in rows.select(["title", "heading", "text"]).to_batches(max_chunksize=1000):
-                for row in batch.to_pylist():
-                    made = self._word_indexes.terms(searched_text(row["title"] or "", row["heading"] or "", row["text"]))
-                    totals[0] += len(made.words)
-                    totals[1] += len(made.grams)
-                    yield made
-
         words = folder / "words"
         words.mkdir()
-        self._word_indexes.build(words, terms())
-        shown = rows.select(list(SHOWN)).combine_chunks()
-        with pa.OSFile(str(folder / PASSAGES_FILE), "wb") as sink, pa.ipc.new_file(sink, shown.schema) as writer:
-            writer.write_table(shown)
-        facts = {"rows": rows.num_rows, "words": totals[0], "grams": totals[1]}
-        (folder / FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+        shown = pa.schema([*(SCHEMA.field(name) for name in SHOWN), pa.field(STEMS, pa.string())])
+        with pa.OSFile(str(folder / PASSAGES_FILE), "wb") as sink, pa.ipc.new_file(sink, shown) as writer:
+            self._word_indexes.build(words, self._terms(rows.select(list(SHOWN)), writer))
+        (folder / FACTS_FILE).write_text(json.dumps({"rows": rows.num_rows}), encoding="utf-8")
+
+    def _terms(self, rows: pa.Table, writer: pa.ipc.RecordBatchFileWriter) -> Iterator[Terms]:
+        """Terms of each row; every batch is written with its stems on the way, so that text is taken apart only once."""
+        for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
+            made = [
+                self._word_indexes.terms(searched_text(row["title"] or "", row["heading"] or "", row["text"])) for row in batch.to_pylist()
+            ]
+            stems = pa.array([f" {' '.join(dict.fromkeys(terms.words))} " for terms in made], pa.string())
+            writer.write_batch(batch.append_column(STEMS, stems))
+            yield from made
 
     def _read(self, path: Path, volume_id: str) -> VolumeFiles:
         """Open derived files; OSError when they are not whole."""
@@ -222,9 +234,12 @@ class Derived:
             vectors=vectors,
             words=self._word_indexes.open(path / "words"),
             vector_sum=vector_sum,
-            word_total=int(facts["words"]),
-            gram_total=int(facts["grams"]),
         )
+
+
+def _folder_name(snapshot: Snapshot, volume_id: str) -> str:
+    """Name of the folder for one content, in the form that this code writes."""
+    return f"{content_key(snapshot, volume_id)}-{FORMAT}"
 
 
 def vectors_of(rows: pa.Table) -> np.ndarray:

@@ -66,12 +66,11 @@ class _Ranked:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """The question as the rankings need it, with statistics over all visible passages."""
+    """The question as the rankings need it, with the weight of each term among all visible passages."""
 
     terms: Terms
-    word_frequencies: dict[str, int]
-    gram_frequencies: dict[str, int]
-    passages: int
+    words: dict[str, float]
+    grams: dict[str, float]
 
 
 class Search:
@@ -209,7 +208,7 @@ class Search:
                 for field, counts in (("words", words), ("grams", grams)):
                     for term, count in volume.words.frequencies(counts, field).items():
                         counts[term] += count
-        return _Question(terms, words, grams, passages)
+        return _Question(terms, ranking.weights(words, passages), ranking.weights(grams, passages))
 
     def _candidates(
         self, volume: VolumeFiles, terms: Terms, direction: np.ndarray | None, count: int, allowed: np.ndarray | None
@@ -240,9 +239,9 @@ class Search:
             similar = ranking.similarities(direction, volume.vectors.vectors(np.asarray(rows)), mean)
         found = []
         for row, similarity in zip(rows, similar.tolist(), strict=True):
-            terms = volume.terms(row, self._parts.word_indexes)
-            words = ranking.coverage(question.terms.words, terms.words, frequencies=question.word_frequencies, passages=question.passages)
-            grams = ranking.coverage(question.terms.grams, terms.grams, frequencies=question.gram_frequencies, passages=question.passages)
+            terms = volume.terms(row)
+            words = ranking.coverage(question.words, terms.has_word)
+            grams = ranking.coverage(question.grams, terms.has_gram)
             score = similarity + WEIGHT_WORDS * words + WEIGHT_GRAMS * grams
             evidence = Evidence(similarity=round(similarity, 6), coverage=round(max(words, grams), 6))
             found.append(_Ranked(opened, volume, row, round(score, 6), evidence))
