@@ -48,7 +48,7 @@ class Door:
 
     def call(self, method: str, path: str, body: object = None, *, raw: bytes | None = None, **headers: str) -> Answer:
         data = raw if raw is not None else (None if body is None else json.dumps(body).encode())
-        sent = {"content-type": "application/json"} | self.headers | headers
+        sent = {"content-type": "application/json"} | self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token:
             sent["authorization"] = f"Bearer {self.token}"
         request = urllib.request.Request(self.url + path, data=data, headers=sent, method=method)

@@ -19,7 +19,7 @@ OWN = {"/sign-out", "/settings/password", "/settings/tokens", "/ui/language"}
 
 
 def _all() -> list[tuple[str, str]]:
-    return sorted({(each.method, each.path) for each in (*ROUTES, *MODEL_ROUTES)})
+    return sorted({(each.method, each.path) for each in ROUTES} | {(each.method, each.path) for each in MODEL_ROUTES})
 
 
 def _filled(path: str, ids: dict[str, str]) -> str:
@@ -120,7 +120,7 @@ def test_a_forged_form_is_refused(guarded: Guarded) -> None:
     signed_in = guarded.stranger.call("GET", f"/{path}")
     assert signed_in.status == HTTPStatus.SEE_OTHER
     cookie = signed_in.headers["set-cookie"].split(";")[0]
-    forged = guarded.stranger.call("POST", "/settings/tokens", {}, **{"cookie": cookie, "sec-fetch-site": "cross-site"})
+    forged = guarded.stranger.call("POST", "/settings/tokens", {}, raw=None, cookie=cookie, sec_fetch_site="cross-site")
     assert forged.status == HTTPStatus.FORBIDDEN
     silent = guarded.stranger.call("POST", "/settings/tokens", {}, cookie=cookie)
     assert silent.status == HTTPStatus.FORBIDDEN

@@ -81,15 +81,7 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     sql = _sql(settings, folders, database, clock, access, catalog, closing)
     retrieval = _retrieval(folders, database, clock, access, catalog, jobs, gateway, threads)
     agents = AgentsRoom(
-        database=database,
-        clock=clock,
-        threads=threads,
-        access=access,
-        catalog=catalog,
-        jobs=jobs,
-        sql=sql,
-        gateway=gateway,
-        retrieval=retrieval,
+        database=database, clock=clock, threads=threads, access=access, catalog=catalog, sql=sql, gateway=gateway, retrieval=retrieval
     )
     return Services(
         signing_key=hashlib.blake2b(b"links", key=key, digest_size=32).digest(),
@@ -113,6 +105,7 @@ def start(services: Services) -> None:
     services.sql.start()
     register_system_tables(services)
     services.retrieval.start()
+    services.agents.start()
 
 
 def _sql(

@@ -59,6 +59,7 @@ def run(settings: Settings, *, with_demo: bool, announce: Callable[[Started], No
         FailedPrecondition: When another server uses the data folder, or the port is taken.
     """
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     folders = prepare(settings.root)
     closing = Closing()
     with exclusive(folders, "server", wait=False):

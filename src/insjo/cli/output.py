@@ -34,6 +34,17 @@ def print_error(message: str, hint: str, *, code: str, as_json: bool) -> None:
         print(f"       {hint}", file=sys.stderr)
 
 
+def json_value(value: object) -> JsonValue:
+    """A value of a result in JSON types; what JSON does not have becomes its text."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    return str(value)
+
+
 def _cell(value: object) -> str:
     """Text of one cell; long values are cut, since a terminal is narrow."""
     text = "NULL" if value is None else str(value).replace("\n", " ")

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from insjo.cli.checks import settings_of
-from insjo.cli.output import print_json, print_table
+from insjo.cli.output import json_value, print_json, print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ def sql(words: argparse.Namespace) -> int:
         settings_of(words).settings, text, user=words.user, catalog=words.catalog, schema=words.schema, timeout_s=SQL_TIMEOUT_S
     )
     if words.json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        print_json([{name: json_value(value) for name, value in zip(columns, row, strict=True)} for row in rows])
     elif columns:
         print_table(columns, rows)
     else:

@@ -20,9 +20,8 @@ async def show(call: Call) -> Response:
     """Rows that fit the filter, the newest first; only admins read the audit."""
     await call.run(call.services.access.principals.require_admin, call.ctx, "read the audit")
     wanted = {name: call.query(name) for name in FIELDS}
-    found = await call.run(
-        call.services.access.audit.search, call.ctx, AuditFilter(**wanted), PageRequest.of(PAGE_SIZE, call.query("page_token"))
-    )
+    filters = AuditFilter(wanted["principal"], wanted["action"], wanted["outcome"], wanted["object"], wanted["destination"])
+    found = await call.run(call.services.access.audit.search, call.ctx, filters, PageRequest.of(PAGE_SIZE, call.query("page_token")))
     return await page(call, "pages/audit.html", events=found.items, next_token=found.next_token, wanted=wanted)
 
 

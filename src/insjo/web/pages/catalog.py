@@ -17,7 +17,7 @@ from insjo.web.types import Call, DoorRoute
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from insjo.catalog.types import Table
+    from insjo.catalog.types import FileEntry, Table
 
 SAMPLE_ROWS = 100
 SAMPLE_WAIT_S = 20
@@ -231,7 +231,8 @@ async def show_volume(call: Call) -> Response:
     thing = await call.run(call.services.catalog.volumes.get, call.ctx, full_name)
     inner = str(call.request.path_params.get("path", "")).strip("/")
     folder = f"{thing.path}/{inner}".rstrip("/")
-    files, error = (), None
+    files: tuple[FileEntry, ...] = ()
+    error: InsjoError | None = None
     next_token = ""
     try:
         found = await call.run(call.services.catalog.files.list, call.ctx, folder, PageRequest.of(200, call.query("page_token")))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 
 if TYPE_CHECKING:
@@ -48,15 +49,11 @@ def render_markdown(text: str) -> Markup:
     return Markup(cleaned)  # noqa: S704  # Cleaned by the allow-list in the line above.
 
 
-def _without_images(children: list[object]) -> list[object]:
+def _without_images(children: list[Token]) -> list[Token]:
     """Inline tokens with images as text and with the address behind each outside link."""
-    from markdown_it.token import Token
-
-    kept: list[object] = []
+    kept: list[Token] = []
     address = ""
     for child in children:
-        if not isinstance(child, Token):
-            continue
         if child.type == "image":
             kept.append(Token("text", "", 0, content=child.content))
             continue

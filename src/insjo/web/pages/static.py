@@ -58,7 +58,9 @@ class StaticFiles:
 
     def url(self, path: str) -> str:
         """Address of a file; KeyError for one that is not there, so that a wrong name fails in a test."""
-        return f"{PREFIX}/{self._version}/{path}" if self._files[path] else ""
+        if path not in self._files:
+            raise KeyError(path)
+        return f"{PREFIX}/{self._version}/{path}"
 
     def route(self) -> Route:
         """The route that serves them."""
