@@ -254,6 +254,11 @@ class Collector:
         if evidence is Evidence.STRONG and compact.isdigit():
             for form in (compact, *number_forms(compact)):
                 self._put([form], evidence)
+        elif evidence is Evidence.STRONG and len(words) > 1:
+            # The telling part of an identifier counts a little by itself, for when somebody leaves out its beginning.
+            for word in words:
+                if len(word) >= _PLAIN_MIN and sum(map(str.isdigit, word)) >= _ID_DIGITS_MIN:
+                    self._put([word], Evidence.PLAIN)
 
     def _add_passage(self, text: str, words: list[str]) -> None:
         """One longer text: its windows, and the distinctive values in it."""
