@@ -568,7 +568,8 @@ class _Reading:
     def _superlative(self, table: TableFacts, column: ColumnFacts, filters: tuple[Filter, ...]) -> Query:
         """The highest value, or the rows that have it."""
         descending = self.superlative == w.MAXIMUM
-        if self.who is not None or (self.limit or 0) > 1:
+        asks_for_rows = self.who is not None and (self.named or self.tokens[self.who].folded in {"who", "vem"})
+        if asks_for_rows or (self.limit or 0) > 1:
             return Query(table, filters=filters, order=column, descending=descending, limit=self.limit or 1)
         return Query(table, Measure(self.superlative, column), filters)
 

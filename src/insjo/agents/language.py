@@ -1,0 +1,28 @@
+"""Which language somebody writes, told by the runs of characters in the registry's example questions."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final
+
+from insjo.agents.navigation import CountedRuns
+from insjo.agents.pages import LANGUAGES, PAGES
+
+if TYPE_CHECKING:
+    from insjo.agents.pages import Language
+
+MARGIN: Final = 0.5
+"""Below this difference the text is too short to tell, and the language of the pages counts."""
+
+
+@functools.cache
+def _counted() -> CountedRuns:
+    """Runs of both languages."""
+    return CountedRuns([[question for page in PAGES for question in page.questions[language]] for language in LANGUAGES])
+
+
+def language_of(text: str, otherwise: Language = "en") -> Language:
+    """The language of a text; `otherwise` when it cannot be told."""
+    scores = _counted().scores(text)
+    best = max(range(len(LANGUAGES)), key=scores.__getitem__)
+    return LANGUAGES[best] if scores[best] - min(scores) >= MARGIN else otherwise

@@ -1,0 +1,57 @@
+"""The agents room as one object, made by bootstrap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insjo.agents.service.agents import Agents
+from insjo.agents.service.knowledge import Knowledge
+from insjo.agents.service.running import Running
+
+if TYPE_CHECKING:
+    from insjo.access.service.facade import Access
+    from insjo.catalog.service.room import CatalogRoom
+    from insjo.gateway.service.room import GatewayRoom
+    from insjo.jobs.service import Jobs
+    from insjo.kernel.clock import Clock
+    from insjo.kernel.database import Database
+    from insjo.kernel.threads import Threads
+    from insjo.retrieval.service.room import RetrievalRoom
+    from insjo.sql.service.room import SqlRoom
+
+
+class AgentsRoom:
+    """All services of the agents room.
+
+    Args:
+        database: The metadata database.
+        clock: Tells the time.
+        threads: Where synchronous calls of asynchronous services run.
+        access: Decides.
+        catalog: What there is to ask about.
+        jobs: What goes on in the background.
+        sql: Runs statements.
+        gateway: Reaches models.
+        retrieval: Searches documents.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        threads: Threads,
+        access: Access,
+        catalog: CatalogRoom,
+        jobs: Jobs,
+        sql: SqlRoom,
+        gateway: GatewayRoom,
+        retrieval: RetrievalRoom,
+    ) -> None:
+        self.knowledge = Knowledge(access=access, catalog=catalog, sql=sql)
+        running = Running(access=access, knowledge=self.knowledge, sql=sql, gateway=gateway, retrieval_room=retrieval, threads=threads)
+        self.agents = Agents(database=database, clock=clock, access=access, gateway=gateway, threads=threads, running=running)
+
+    def start(self) -> None:
+        """Forget what went with deleted schemas."""
+        self.agents.sweep()
