@@ -81,7 +81,15 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     sql = _sql(settings, folders, database, clock, access, catalog, closing)
     retrieval = _retrieval(folders, database, clock, access, catalog, jobs, gateway, threads)
     agents = AgentsRoom(
-        database=database, clock=clock, threads=threads, access=access, catalog=catalog, sql=sql, gateway=gateway, retrieval=retrieval
+        database=database,
+        clock=clock,
+        threads=threads,
+        access=access,
+        catalog=catalog,
+        jobs=jobs,
+        sql=sql,
+        gateway=gateway,
+        retrieval=retrieval,
     )
     return Services(
         signing_key=hashlib.blake2b(b"links", key=key, digest_size=32).digest(),

@@ -1,0 +1,12 @@
+"""All routes of our own API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insjo.web.insjo import governance, indexes
+
+if TYPE_CHECKING:
+    from insjo.web.types import DoorRoute
+
+ROUTES: tuple[DoorRoute, ...] = (*governance.ROUTES, *indexes.ROUTES)
