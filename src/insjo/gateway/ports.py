@@ -80,6 +80,14 @@ class EmbeddingProvider(Protocol):
         ...
 
 
+class Turn(Protocol):
+    """The right to run one generation on a local model."""
+
+    def release(self) -> None:
+        """Let the next one in.  Can be repeated."""
+        ...
+
+
 class ModelRuntime(Protocol):
     """Runs language models on this machine, one supervised child process a loaded model."""
 
@@ -96,6 +104,15 @@ class ModelRuntime(Protocol):
 
         Raises:
             ModelNotLoaded: It cannot be loaded in time; the message says why.
+            ModelUnknown: This machine does not have it.
+        """
+        ...
+
+    async def admit(self, model: str) -> Turn:
+        """Wait in line for a turn on the model; the turn is released when the answer has ended, however it ended.
+
+        Raises:
+            Unavailable: The line is full.
             ModelUnknown: This machine does not have it.
         """
         ...

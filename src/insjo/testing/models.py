@@ -21,6 +21,13 @@ EMBEDDING_MODEL = "hashed"
 DIMENSIONS = 32
 
 
+class EndlessTurn:
+    """A turn for which nobody waited."""
+
+    def release(self) -> None:
+        """Nobody waits for it either."""
+
+
 @dataclass
 class RecordedRuntime:
     """Port `ModelRuntime` over a recording provider that plays the models of this machine.
@@ -49,6 +56,11 @@ class RecordedRuntime:
         if self.loading:
             raise ModelNotLoaded(f"The model `{model}` is being loaded.", retry_after_s=3)
         return Upstream(self.recorder.base_url, self.recorder.api_key)
+
+    async def admit(self, model: str) -> EndlessTurn:
+        """A turn at once: a recording provider answers everybody at the same time."""
+        del model
+        return EndlessTurn()
 
     async def unload(self, model: str) -> None:
         """Nothing is loaded."""

@@ -116,7 +116,8 @@ class LlamaRuntime:
             return RuntimeState(EndpointState.FAILED, status.reason)
         if status.state == "LOADING":
             return RuntimeState(EndpointState.LOADING, f"The model `{model}` is being loaded.", LOADING_RETRY_AFTER_S)
-        return RuntimeState(EndpointState.READY)
+        line = f"{status.active} running, {status.waiting} waiting." if status.waiting else ""
+        return RuntimeState(EndpointState.READY, line)
 
     def status(self, model: str) -> ModelStatus:
         """Everything about one model."""
