@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from insjo.access.types import AuditEvent
 
 PREFIX = "/api/insjo/v1"
-GROUPS = ("endpoint", "principal", "model", "day", "door", "status")
+UsageGroup = Literal["endpoint", "principal", "model", "day", "door", "status"]
+GROUPS: tuple[UsageGroup, ...] = ("endpoint", "principal", "model", "day", "door", "status")
 
 
 class LabelBody(msgspec.Struct):
@@ -122,7 +123,14 @@ async def set_clearance(call: Call) -> Response:
 async def search_audit(call: Call) -> Response:
     """Rows of the audit; only admins read it."""
     await call.run(call.services.access.principals.require_admin, call.ctx, "read the audit")
-    filters = AuditFilter(*(call.query(name) for name in ("principal", "action", "outcome", "object", "destination", "request_id")))
+    filters = AuditFilter(
+        principal=call.query("principal"),
+        action=call.query("action"),
+        outcome=call.query("outcome"),
+        object=call.query("object"),
+        destination=call.query("destination"),
+        request_id=call.query("request_id"),
+    )
     page = PageRequest.of(call.query_int("max_results"), call.query("page_token"))
     found = await call.run(call.services.access.audit.search, call.ctx, filters, page)
     body: dict[str, object] = {"events": [event_body(each) for each in found.items]}
@@ -147,9 +155,10 @@ async def verify_audit(call: Call) -> Response:
 
 async def sum_usage(call: Call) -> Response:
     """Sums of usage by one group; everybody sees their own, admins all."""
-    group = call.query("group", "endpoint")
-    if group not in GROUPS:
-        raise InvalidArgument(f"`{group[:40]}` is no group.", hint=f"Groups are {', '.join(GROUPS)}.")
+    asked = call.query("group", "endpoint")
+    group = next((each for each in GROUPS if each == asked), None)
+    if group is None:
+        raise InvalidArgument(f"`{asked[:40]}` is no group.", hint=f"Groups are {', '.join(GROUPS)}.")
     rows = await call.run(call.services.gateway.usage.aggregate, call.ctx, group)
     return JSONResponse({"group": group, "rows": [dict(each) for each in rows]})
 
