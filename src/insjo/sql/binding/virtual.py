@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from insjo.catalog.service.information import Information
     from insjo.kernel.context import RequestContext
+    from insjo.sql.binding.privileges import PrivilegeRows
 
 ROWS_MAX = 200_000
 """Rows that a virtual table may give to one statement."""
@@ -25,11 +26,12 @@ ROWS_MAX = 200_000
 class VirtualTables:
     """Registry of virtual tables, with `information_schema` of every catalog built in."""
 
-    def __init__(self, information: Information) -> None:
-        """`information` tells what a catalog holds."""
+    def __init__(self, information: Information, privileges: PrivilegeRows) -> None:
+        """`information` tells what a catalog holds, `privileges` who holds rights on it."""
         self._lock = threading.Lock()
         self._tables: dict[str, VirtualTable] = {}
         self._information = information
+        self._privileges = privileges
 
     def register(
         self,
@@ -72,6 +74,9 @@ class VirtualTables:
             "columns": lambda ctx: information.columns(ctx, catalog),
             "views": lambda ctx: information.views(ctx, catalog),
             "volumes": lambda ctx: information.volumes(ctx, catalog),
+            "table_privileges": lambda ctx: self._privileges.of_tables(ctx, catalog),
+            "schema_privileges": lambda ctx: self._privileges.of_schemas(ctx, catalog),
+            "catalog_privileges": lambda ctx: self._privileges.of_catalogs(ctx, catalog),
         }
         return sources.get(name, lambda _: [])
 
