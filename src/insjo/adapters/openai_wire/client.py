@@ -171,7 +171,8 @@ class OpenAIWire:
     @staticmethod
     async def _await_head(exchange: Exchange) -> Exchange:
         try:
-            await exchange.wait_head()
+            if not exchange.status:
+                await exchange.wait_head()
         except BaseException:
             await exchange.aclose()
             raise

@@ -10,6 +10,7 @@ from insjo.access.types import Provenance, provenance_of
 from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, ProviderRefused
 from insjo.gateway.service import text
 from insjo.gateway.service.meter import Meter
+from insjo.gateway.service.turns import hold
 from insjo.gateway.service.wire import CHARS_PER_TOKEN, EventRelay, check_chat, estimate, read_body, read_usage, with_model, with_usage
 from insjo.gateway.types import ChatRequest, Part, ProviderRequest, ServedKind, Task, TextAnswer, TimeLimits, TokenUsage
 from insjo.kernel.errors import InsjoError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from insjo.access.service.facade import Access
     from insjo.access.types import Label
-    from insjo.gateway.ports import ChatProvider, ModelRuntime, ProviderResponse
+    from insjo.gateway.ports import ChatProvider, ModelRuntime, ProviderResponse, Turn
     from insjo.gateway.service.routing import Router
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
     from insjo.gateway.service.usage import Usage
@@ -66,7 +67,7 @@ class ChatResponse:
 
     __slots__ = ("_meter", "_opened", "_read", "_relay", "_watch", "content", "route", "status")
 
-    def __init__(self, opened: _Opened, *, route: Route, meter: Meter, read: ReadBody, watch: Callable[[], Awaitable[None] | None]) -> None:
+    def __init__(self, opened: _Opened, *, route: Route, meter: Meter, read: ReadBody, watch: _Watch) -> None:
         """Take over the provider's answer; `finish` must be called in the end."""
         self.status = opened.response.status
         self.content = opened.content
@@ -75,7 +76,7 @@ class ChatResponse:
         self._meter = meter
         self._read = read
         self._watch = watch
-        self._relay = EventRelay(wants_usage=read.wants_usage)
+        self._relay = EventRelay(wants_usage=read.wants_usage) if opened.content is None else None
 
     @property
     def streamed(self) -> bool:
@@ -85,26 +86,27 @@ class ChatResponse:
     @property
     def usage(self) -> TokenUsage:
         """Tokens so far; estimated until the provider tells them."""
-        return self._opened.spent or self._relay.usage or estimate(self._read.chars, self._relay.events)
+        if self._relay is None:
+            return self._opened.spent or TokenUsage()
+        return self._relay.usage or estimate(self._read.chars, self._relay.events)
 
     async def body(self) -> AsyncIterator[bytes]:
         """The answer: whole events as they come, or all at once.
 
         An error that comes up on the way is raised here; whoever renders it ends the stream in the form of its door.
         """
-        if self.content is not None:
-            yield self.content
-            return
         relay, watch, opened = self._relay, self._watch, self._opened
+        if relay is None:
+            yield self.content or b""
+            return
         try:
             passed = relay.feed(opened.first)
             if passed:
                 yield passed
             if opened.rest is not None:
                 async for piece in opened.rest:
-                    waiting = watch()
-                    if waiting is not None:
-                        await waiting
+                    if watch.changed():
+                        await watch.look()
                     passed = relay.feed(piece)
                     if passed:
                         yield passed
@@ -120,8 +122,9 @@ class ChatResponse:
 
     async def finish(self) -> None:
         """End the call, and write usage if that was not done: then the caller went away.  Can be repeated."""
-        await self._opened.response.aclose()
-        self._meter.settle("cancelled", self.usage)
+        if self._relay is not None:
+            await self._opened.response.aclose()
+            self._meter.settle("cancelled", self.usage)
 
 
 class Completions:
@@ -182,12 +185,11 @@ class Completions:
 
             routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE)
             meter.first_byte()
-            watch = self._watch(ctx, view, routed.candidate, provenance.label if read.stream else None, still_valid)
+            watch = _Watch(self._snapshots, ctx, view, routed.candidate, provenance.label, still_valid)
             answer = ChatResponse(routed.result, route=routed.route, meter=meter, read=read, watch=watch)
             if not answer.streamed:
-                waiting = watch()
-                if waiting is not None:
-                    await waiting
+                if self._access.revision() != view.revision:
+                    await watch.rights()
                 refused = None if answer.status == OK else ProviderRefused("The provider refused the request.")
                 meter.settle("error" if refused else "ok", answer.usage, refused)
         except InsjoError as error:
@@ -271,13 +273,24 @@ class Completions:
 
     async def _open(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, read: ReadBody) -> _Opened:
         """Send the request to one served model and wait for the first byte of its answer, or for all of it when it is no stream."""
+        here = candidate.upstream is None and candidate.served.kind is ServedKind.LOCAL
+        turn = await self._runtime.admit(candidate.served.model) if here and self._runtime is not None else None
+        try:
+            return await self._send(ctx, candidate, provenance, read, turn)
+        except BaseException:
+            if turn is not None:
+                turn.release()
+            raise
+
+    async def _send(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, read: ReadBody, turn: Turn | None) -> _Opened:
+        """Send the request; the turn on a local model goes over to the answer."""
         upstream, limits = await self._address(candidate)
         body = with_model(read, candidate.served.model)
         if read.stream and not read.wants_usage:
             body = with_usage(read, body)
         wanted = ProviderRequest(upstream, PATH, body, read.stream, limits)
         cleared = self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE, content_hash=hash_of(body))
-        response = await self._provider.open(cleared)
+        response = hold(await self._provider.open(cleared), turn)
         try:
             check_status(response)
             if read.stream and response.status == OK:
@@ -299,35 +312,46 @@ class Completions:
             raise ProviderRefused("Models on this machine are switched off.", hint="Switch them on with the setting `local_models`.")
         return await self._runtime.address(candidate.served.model), HERE
 
-    def _watch(
+
+class _Watch:
+    """Looks, before each piece of a stream, whether something about rights changed since the last look."""
+
+    __slots__ = ("_candidate", "_ctx", "_label", "_seen", "_snapshots", "_still_valid", "_view")
+
+    def __init__(
         self,
+        snapshots: Snapshots,
         ctx: RequestContext,
         view: EndpointView,
         candidate: Candidate,
-        label: Label | None,
+        label: Label,
         still_valid: Callable[[], Awaitable[None]] | None,
-    ) -> Callable[[], Awaitable[None] | None]:
-        """Before each piece of a stream: nothing to wait for unless something about rights changed since the last look.
+    ) -> None:
+        self._snapshots = snapshots
+        self._ctx = ctx
+        self._view = view
+        self._candidate = candidate
+        self._label = label
+        self._still_valid = still_valid
+        self._seen = view.revision
 
-        A whole answer comes without a label: what it answers has been received, and only the caller's own rights count still.
-        """
-        snapshots = self._snapshots
-        seen = view.revision
+    def changed(self) -> bool:
+        """Whether `look` must be called before the next piece."""
+        return self._snapshots.revision != self._seen
 
-        async def look(now: int) -> None:
-            nonlocal seen
-            if still_valid is not None:
-                await still_valid()
-            current = await snapshots.still(ctx, view, candidate)
-            if label is not None and not may_flow(label, current.clearance).allowed:
-                raise AccessEnded(f"`{candidate.served.name}` may no longer receive content of this label.")
-            seen = now
+    async def look(self) -> None:
+        """Decide again; raises AccessEnded when the caller or the served model lost what this answer needs."""
+        now = self._snapshots.revision
+        current = await self.rights()
+        if not may_flow(self._label, current.clearance).allowed:
+            raise AccessEnded(f"`{self._candidate.served.name}` may no longer receive content of this label.")
+        self._seen = now
 
-        def watch() -> Awaitable[None] | None:
-            now = snapshots.revision
-            return None if now == seen else look(now)
-
-        return watch
+    async def rights(self) -> Candidate:
+        """Decide again about the caller alone: a whole answer answers what has been received already."""
+        if self._still_valid is not None:
+            await self._still_valid()
+        return await self._snapshots.still(self._ctx, self._view, self._candidate)
 
 
 async def _first_piece(response: ProviderResponse) -> _Opened:

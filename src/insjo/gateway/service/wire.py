@@ -99,18 +99,24 @@ class ReadBody:
 class _Reader:
     """Parses JSON and collects its texts on the way; one request at a time."""
 
-    __slots__ = ("_decode", "repeated", "texts")
+    __slots__ = ("_scan", "repeated", "texts")
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.repeated = ""
-        self._decode = json.JSONDecoder(object_pairs_hook=self._collect).decode
+        self._scan = json.JSONDecoder(object_pairs_hook=self._collect).scan_once
 
     def read(self, text: str) -> Any:  # noqa: ANN401  # JSON is what it is.
-        """The parsed text; `texts` and `repeated` tell the rest."""
+        """The parsed text, without white space around it; `texts` and `repeated` tell the rest."""
         self.texts = []
         self.repeated = ""
-        return self._decode(text)
+        try:
+            found, end = self._scan(text, 0)
+        except StopIteration as error:
+            raise json.JSONDecodeError("Expecting value", text, error.value) from None
+        if end != len(text):
+            raise json.JSONDecodeError("Extra text", text, end)
+        return found
 
     def _collect(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         texts = self.texts
@@ -144,7 +150,7 @@ def read_body(raw: bytes) -> ReadBody:
         raise RequestTooLarge(f"The request is larger than {BODY_BYTES_MAX // 1024**2} MiB.")
     reader = _READERS.pop() if _READERS else _Reader()
     try:
-        parsed = reader.read(raw.decode())
+        parsed = reader.read(raw.decode().strip(" \t\n\r"))
     except (ValueError, RecursionError) as error:
         where = f"Look at line {error.lineno}, column {error.colno}." if isinstance(error, json.JSONDecodeError) else ""
         raise RequestInvalid("The body is not valid JSON.", hint=where) from error
