@@ -105,7 +105,7 @@ class Conversations:
 
     def messages(
         self, ctx: RequestContext, conversation_id: str, *, limit: int = MESSAGES_SHOWN_MAX, before: int | None = None
-    ) -> list[Message]:
+    ) -> Sequence[Message]:
         """The last messages, or the last before the one with this number, oldest first; raises ConversationNotFound."""
         with self._database.read() as reading:
             self._own(reading, ctx, conversation_id)
@@ -172,14 +172,14 @@ class Conversations:
                 )
             return Begun(self._own(writing, ctx, conversation_id), message, number, claim)
 
-    def attach(self, begun: Begun, texts: Sequence[AttachedText]) -> Message:
+    def attach(self, begun: Begun, texts: Sequence[AttachedText]) -> Begun:
         """Keep the texts that came with the message; from now on its label holds theirs."""
         message = replace(begun.message, provenance=provenance_of([begun.message.provenance, *(each.provenance for each in texts)]))
         with self._database.write() as writing:
             store.update_message(writing, message.id, _provenance_row(message.provenance))
             rows = [{"name": each.name, "text": each.text, **_provenance_row(each.provenance)} for each in texts]
             store.insert_attached(writing, message.id, rows)
-        return message
+        return replace(begun, message=message)
 
     def recall(self, begun: Begun) -> Recalled:
         """What was said before the message, with labels that are at least those that its origins have now."""
@@ -217,7 +217,7 @@ class Conversations:
             raise _not_found(conversation_id)
         return _conversation_of(row)
 
-    def _live(self, kept: Sequence[Provenance]) -> list[Provenance]:
+    def _live(self, kept: Sequence[Provenance]) -> Sequence[Provenance]:
         """Each joined with what its origins are labelled now: a label that was raised later holds for what was said before."""
         ids = {origin.securable_id for each in kept for origin in each.origins if origin.securable_id}
         labels = self._access.labels.effective_sets(ids)
