@@ -20,6 +20,8 @@ TAGS: Final = frozenset(
 )
 ATTRIBUTES: Final[Mapping[str, set[str]]] = {"a": {"href", "title"}, "code": {"class"}, "th": {"align"}, "td": {"align"}, "ol": {"start"}}
 SCHEMES: Final = frozenset({"https", "http", "mailto"})
+OUTSIDE: Final = ("http:", "https:", "mailto:", "//")
+"""Beginnings of addresses that lead away, in small letters; `//host` leads away too."""
 
 
 @functools.cache
@@ -60,6 +62,6 @@ def _without_images(children: list[Token]) -> list[Token]:
         kept.append(child)
         if child.type == "link_open":
             address = str(child.attrGet("href") or "")
-        elif child.type == "link_close" and address.startswith(("http:", "https:", "mailto:")):
+        elif child.type == "link_close" and address.lower().startswith(OUTSIDE):
             kept.append(Token("text", "", 0, content=f" ({address})"))
     return kept
