@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with RunningServer(tmp_path_factory.mktemp("browser") / "data", verb="demo") as server:
-        yield server.start()
+        yield server
 
 
 @pytest.fixture(scope="session")

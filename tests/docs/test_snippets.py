@@ -74,7 +74,6 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with RunningServer(tmp_path_factory.mktemp("docs") / "data", verb="demo") as server:
-        server.start()
         yield Demo(server, server.token("admin"))
 
 

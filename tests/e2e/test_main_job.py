@@ -62,7 +62,6 @@ class House:
 @pytest.fixture(scope="module")
 def house(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with RunningServer(tmp_path_factory.mktemp("house") / "data", command=installed.command, verb="demo") as server:
-        server.start()
 
         def client(name: str) -> WorkspaceClient:
             return WorkspaceClient(host=server.url, token=server.token(name), auth_type="pat")

@@ -83,7 +83,6 @@ class Guarded:
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     with RunningServer(tmp_path_factory.mktemp("guarded") / "data", environment={"INSJO_LOCAL_MODELS": "0"}) as server:
-        server.start()
         admin = Door(server.url, server.token("admin"))
         server.insjo("user", "create", "outsider", "--json", "--data", str(server.data_dir))
         outsider = Door(server.url, server.token("outsider"))
