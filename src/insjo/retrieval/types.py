@@ -230,6 +230,8 @@ class AnswerSpec:
         endpoint: Chat endpoint that words the answer; empty means quotes only.
         history: Turns before the question, oldest first.
         k: Passages that are looked at.
+        within: Only documents at or below these paths; empty means all of the indexes.
+        question_provenance: Of the question; None means that the caller typed it.
     """
 
     indexes: tuple[str, ...]
@@ -237,6 +239,7 @@ class AnswerSpec:
     endpoint: str = "insjo-chat"
     history: tuple[Turn, ...] = ()
     k: int = 6
+    within: tuple[str, ...] = ()
     question_provenance: Provenance | None = None
 
 

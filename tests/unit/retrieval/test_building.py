@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from insjo.access.errors import AccessDenied, IndexNotFound, VolumeNotFound
-from insjo.access.types import Label, Level, Privilege, SecurableKind
+from insjo.access.types import ALL, Clearance, Label, Level, Privilege, SecurableKind
+from insjo.gateway.types import EndpointSpec, Policy, ServedKind, ServedModelSpec, Task
 from insjo.jobs.types import RunState
 from insjo.kernel.context import system_context
 from insjo.kernel.errors import Cancelled
 from insjo.retrieval.errors import DocumentUnsupported, IndexExists, IndexInvalid, IndexNotBuilt, PassageNotFound
 from insjo.retrieval.types import DocumentState, IndexState
-from insjo.testing.models import HashedEmbedding
+from insjo.testing.models import EMBEDDING_MODEL, HashedEmbedding
 from tests.support import documents as samples
 from tests.support.library import INDEX, SCHEMA, VOLUME, Library, open_library
 
@@ -254,3 +255,29 @@ def test_a_grant_on_the_schema_alone_opens_no_volume(library: Library) -> None:
     person = library.grant("olle", SecurableKind.CATALOG, "main", Privilege.USE_CATALOG)
     with pytest.raises(IndexNotFound):
         library.search(person, "hotel")
+
+
+def test_a_document_that_the_embedding_model_may_not_see_stops_no_other(library: Library) -> None:
+    secret = library.write("secret.txt", b"The code of the safe is 1931.")
+    library.lake.room.files.set_label(library.admin, secret, Label(Level.SECRET))
+    library.write("open.txt", b"The canteen opens at eleven.")
+    clearance = Clearance("", level=Level.INTERNAL, categories=ALL, zone="any", keeps=False)
+    served = ServedModelSpec("small", ServedKind.EMBEDDING, EMBEDDING_MODEL, clearance=clearance)
+    library.gateway.endpoints.create(system_context(), EndpointSpec("narrow", Task.EMBEDDINGS, (served,), Policy("block")))
+    library.room.indexes.create(library.admin, INDEX, sources=(VOLUME,), embedding_endpoint="narrow")
+    assert library.build().result["failed"] == 1
+    found = {each.name: each.state for each in library.room.indexes.documents(library.admin, INDEX)}
+    assert found == {"open.txt": DocumentState.INDEXED, "secret.txt": DocumentState.FAILED}
+
+
+def test_why_a_build_failed_is_told_to_those_who_manage_the_index(library: Library) -> None:
+    library.write("a.txt", b"Something.")
+    made = library.room.indexes.create(library.admin, INDEX, sources=(VOLUME,))
+    library.gateway.endpoints.delete(library.admin, "insjo-embed")
+    run = library.jobs.wait(library.admin, library.room.indexes.sync(library.admin, INDEX).id, 60)
+    assert run.state is RunState.FAILED
+    assert "insjo-embed" in library.room.indexes.get(library.admin, INDEX).state_reason
+    reason = library.room.indexes.get(library.reader("maja", VOLUME), INDEX).state_reason
+    assert reason
+    assert "insjo-embed" not in reason
+    assert made.state is IndexState.EMPTY

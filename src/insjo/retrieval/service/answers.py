@@ -86,7 +86,9 @@ class Answers:
         if spec.endpoint:
             endpoint = await self._parts.threads.run(self._parts.gateway.endpoints.get, ctx, spec.endpoint)
         typed = spec.question_provenance or self._parts.access.fingerprints.label_text(spec.question)
-        hits = await self._search.search(ctx, spec.indexes, _query(spec), spec.k, provenance=_query_provenance(spec, typed))
+        hits = await self._search.search(
+            ctx, spec.indexes, _query(spec), spec.k, within=spec.within, provenance=_query_provenance(spec, typed)
+        )
         draft = _Draft(spec, language_of(spec.question), tuple(hits), typed)
         yield Retrieved(draft.hits)
         best = hits[0].score if hits else 0.0

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from insjo.retrieval.types import CutPassage
 
 OPERATION = "INDEX SYNC"
+FLOW_BLOCKED = "FLOW_BLOCKED"
 COMMIT_PASSAGES = 256
 EMBED_PASSAGES = 16
 ERROR_CHARS_MAX = 1000
@@ -114,7 +115,8 @@ class Building:
         try:
             for number, file in enumerate(changed):
                 progress.check()
-                progress.progress(number, len(changed), f"Reading {file.path.rsplit('/', 1)[-1]}")
+                # No names: who watches the build may manage the index and yet not read every source.
+                progress.progress(number, len(changed), "Reading documents")
                 self._read(step, index_id, endpoint, file, known.get(file.path), progress)
                 if len(step.rows) >= COMMIT_PASSAGES:
                     snapshot = self._commit(index_id, table, snapshot, step, counts)
@@ -175,6 +177,13 @@ class Building:
         title = document.title[:500]
         try:
             vectors = self._embed(endpoint, file, title, passages, progress)
+        except InsjoError as error:
+            if error.code == FLOW_BLOCKED:
+                # One document that the embedding model may not see stops no other.
+                values["error"] = str(error)[:ERROR_CHARS_MAX]
+                return
+            step.documents.pop()
+            raise
         except BaseException:
             step.documents.pop()
             raise

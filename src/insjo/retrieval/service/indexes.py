@@ -34,6 +34,7 @@ JOB_KIND = "index.sync"
 SOURCES_MAX = 100
 COMMENT_CHARS_MAX = 65_536
 LISTED_MAX = 10_000
+BUILD_FAILED = "The last build failed; whoever manages the index sees why."
 _NAME = re.compile(r"[^\s./\\`\x00-\x1f]{1,255}")
 
 
@@ -254,7 +255,11 @@ class Indexes:
         owners = access.authority.owners([securable.id for securable, _ in found])
         with self._parts.database.read() as connection:
             counts = store.count_documents(connection, [each.id for each, _ in found], self._parts.readable_volumes(ctx))
-        return [_index_of(each, row, owners.get(each.id, ""), counts.get(each.id, (0, 0))) for each, row in found]
+        manages = access.authority.decide_many(ctx, [(Privilege.MANAGE, each.id) for each, _ in found])
+        return [
+            _index_of(each, row, owners.get(each.id, ""), counts.get(each.id, (0, 0)), manages=decision.allowed)
+            for (each, row), decision in zip(found, manages, strict=True)
+        ]
 
     def _checked_name(self, full_name: str) -> str:
         """The full name in lower case, if it is one."""
@@ -286,8 +291,8 @@ def _covers(source: str, path: str) -> bool:
     return path == source or path.startswith(source.rstrip("/") + "/")
 
 
-def _index_of(securable: Securable, row: store.Row, owner: str, counts: tuple[int, int]) -> Index:
-    """A row as an index."""
+def _index_of(securable: Securable, row: store.Row, owner: str, counts: tuple[int, int], *, manages: bool) -> Index:
+    """A row as an index; why a build failed may name what only those who manage the index should know of."""
     unbuilt = IndexState.FAILED if row["state_reason"] else IndexState.EMPTY
     return Index(
         id=securable.id,
@@ -300,7 +305,7 @@ def _index_of(securable: Securable, row: store.Row, owner: str, counts: tuple[in
         documents=counts[0],
         passages=counts[1],
         state=IndexState.READY if row["version"] >= 0 else unbuilt,
-        state_reason=row["state_reason"],
+        state_reason=row["state_reason"] if manages else BUILD_FAILED if row["state_reason"] else "",
         run_id=row["run_id"],
         created_at=row["created_at"],
         created_by=row["created_by"],
