@@ -104,7 +104,7 @@ class _Reader:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.repeated = ""
-        self._scan = json.JSONDecoder(object_pairs_hook=self._collect).scan_once
+        self._scan = json.JSONDecoder(object_pairs_hook=self._collect).scan_once  # type: ignore[attr-defined]  # Set by its initialiser; typeshed leaves it out.
 
     def read(self, text: str) -> Any:  # noqa: ANN401  # JSON is what it is.
         """The parsed text, without white space around it; `texts` and `repeated` tell the rest."""
