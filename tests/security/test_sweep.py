@@ -36,4 +36,10 @@ def test_no_two_routes_share_method_and_path() -> None:
 
 def test_only_these_routes_are_open_to_everybody() -> None:
     open_paths = {each.path for each in ROUTES if each.needs == "nobody"}
-    assert open_paths == {"/sign-in", "/sign-in/{secret}", "/ui/language", "/api/2.0/sql/results/{statement_id}/{chunk_index}"}
+    assert open_paths == {
+        "/.well-known/databricks-config",
+        "/sign-in",
+        "/sign-in/{secret}",
+        "/ui/language",
+        "/api/2.0/sql/results/{statement_id}/{chunk_index}",
+    }
