@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 START_S = 60
 _BINARIES = ("initdb", "postgres")
-_FOLDERS = ("/usr/lib/postgresql", "/usr/local/pgsql", "/opt/homebrew/opt")
+_FOLDERS = ("/usr/lib/postgresql", "/usr/local/pgsql")
 
 
 class PostgresMissing(Exception):
