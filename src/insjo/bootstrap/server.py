@@ -130,4 +130,5 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Let running requests end, then close what hangs on the loop."""
         await super().shutdown(sockets=sockets)
+        await self.services.agents.close()
         await self.services.gateway.close()

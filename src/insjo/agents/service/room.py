@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from insjo.agents.service.agents import Agents
+from insjo.agents.service.chat import Chat
+from insjo.agents.service.conversations import Conversations
 from insjo.agents.service.knowledge import Knowledge
 from insjo.agents.service.running import Running
 
@@ -51,7 +53,22 @@ class AgentsRoom:
         self.knowledge = Knowledge(access=access, catalog=catalog, sql=sql)
         running = Running(access=access, knowledge=self.knowledge, sql=sql, gateway=gateway, retrieval_room=retrieval, threads=threads)
         self.agents = Agents(database=database, clock=clock, access=access, gateway=gateway, threads=threads, running=running)
+        self.conversations = Conversations(database=database, clock=clock, access=access)
+        self.chat = Chat(
+            conversations=self.conversations,
+            access=access,
+            gateway=gateway,
+            retrieval=retrieval,
+            agents=self.agents,
+            parser=retrieval.parser,
+            threads=threads,
+            clock=clock,
+        )
 
     def start(self) -> None:
         """Forget what went with deleted schemas."""
         self.agents.sweep()
+
+    async def close(self) -> None:
+        """End answers that still run; what they said so far is kept."""
+        await self.chat.close()
