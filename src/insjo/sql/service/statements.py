@@ -237,13 +237,7 @@ class Statements:
             ResultUnavailable: The statement has not succeeded, was closed, or has no such chunk.
             ResultNoLongerAllowed: A right was taken away since.
         """
-        live = self._own(ctx, statement_id)
-        with live.changed:
-            state, result = live.state, live.result
-        if state is not StatementState.SUCCEEDED or result is None:
-            message = f"The statement has no result to fetch: its state is {state.value}."
-            raise ResultUnavailable(message)
-        self._allow_again(ctx, live)
+        result = self._fetchable(ctx, statement_id)
         if not 0 <= index < len(result.chunks):
             if index == 0:
                 return Chunk(0, 0, 0, None, result.schema.empty_table())
@@ -253,6 +247,21 @@ class Statements:
         following = index + 1 if index + 1 < len(result.chunks) else None
         table = self._results.read(stored)
         return Chunk(index, stored.range.row_offset, stored.range.row_count, following, table)
+
+    def check_fetch(self, ctx: RequestContext, statement_id: str) -> None:
+        """Raise what `chunk` would raise, without reading rows: for doors that hand out links to them."""
+        self._fetchable(ctx, statement_id)
+
+    def _fetchable(self, ctx: RequestContext, statement_id: str) -> StoredResult:
+        """The result of a statement of the caller, who may still have it."""
+        live = self._own(ctx, statement_id)
+        with live.changed:
+            state, result = live.state, live.result
+        if state is not StatementState.SUCCEEDED or result is None:
+            message = f"The statement has no result to fetch: its state is {state.value}."
+            raise ResultUnavailable(message)
+        self._allow_again(ctx, live)
+        return result
 
     def arrow_chunk(self, ctx: RequestContext, statement_id: str, index: int) -> bytes:
         """A chunk as an Arrow IPC stream."""

@@ -120,7 +120,12 @@ async def create(call: Call) -> Response:
         statement = await _wait(call, statement.id, wait_s)
     if wait_s and not statement.state.ended and body.on_wait_timeout == "CANCEL":
         statement = await call.run(statements.cancel, call.ctx, statement.id)
-    return JSONResponse(await statement_body(call, statement, wanted))
+    return await _answer(call, await statement_body(call, statement, wanted))
+
+
+async def _answer(call: Call, body: dict[str, object]) -> Response:
+    """The body as JSON, encoded off the event loop, since it may hold many rows."""
+    return Response(await call.run(msgspec.json.encode, body), media_type="application/json")
 
 
 async def _wait(call: Call, statement_id: str, seconds: float) -> Statement:
@@ -154,7 +159,7 @@ def result_wanted(body: StatementBody) -> ResultWanted:
 async def get(call: Call) -> Response:
     """State of a statement, with its first chunk once it has succeeded."""
     statement = await call.run(call.services.sql.statements.get, call.ctx, call.path("statement_id"))
-    return JSONResponse(await statement_body(call, statement, _wanted(call)))
+    return await _answer(call, await statement_body(call, statement, _wanted(call)))
 
 
 async def cancel(call: Call) -> Response:
@@ -173,7 +178,7 @@ async def chunk(call: Call) -> Response:
     """One chunk of the result; rights are checked anew."""
     statement_id, index = call.path("statement_id"), _chunk_index(call)
     statement = await call.run(call.services.sql.statements.get, call.ctx, statement_id)
-    return JSONResponse(await result_body(call, statement, index, _wanted(call)))
+    return await _answer(call, await result_body(call, statement, index, _wanted(call)))
 
 
 async def fetch_link(call: Call) -> Response:
@@ -319,6 +324,7 @@ async def result_body(call: Call, statement: Statement, index: int, wanted: Resu
         body["next_chunk_index"] = index + 1
         body["next_chunk_internal_link"] = f"/api/2.0/sql/statements/{statement.id}/result/chunks/{index + 1}"
     if wanted.external:
+        await call.run(call.services.sql.statements.check_fetch, call.ctx, statement.id)
         return body | {"external_links": [link_body(call, statement, index, wanted) | body | {"byte_count": here.byte_count}]}
     if statement.byte_count > INLINE_RESULT_BYTES_MAX:
         raise _too_large_inline(statement)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+PLAIN_FROM, PLAIN_BELOW = 1e-3, 1e7
+"""Between these a double is written without an exponent (Java's Double.toString)."""
+
+
 def json_rows(table: pa.Table) -> list[list[str | None]]:
     """Rows of texts; NULL stays null (clients.md 1d)."""
     columns = [column_texts(table.column(index)) for index in range(table.num_columns)]
@@ -34,13 +38,36 @@ def csv_bytes(table: pa.Table, *, header: bool) -> bytes:
 
 
 def column_texts(column: pa.ChunkedArray) -> list[str | None]:
-    """Texts of one column."""
+    """Texts of one column.  The common types are written by Arrow, many times faster than value by value, in the same form."""
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return list(column.to_pylist())
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date32(kind):
         return list(pc.cast(column, pa.string()).to_pylist())
+    if pa.types.is_timestamp(kind) and kind.unit == "us" and kind.tz in {None, "UTC"}:
+        return _timestamps(column)
+    if pa.types.is_float64(kind):
+        return _doubles(column)
     return [None if value is None else value_text(value) for value in column.to_pylist()]
+
+
+def _timestamps(column: pa.ChunkedArray) -> list[str | None]:
+    """As `timestamp_text`, from Arrow's `2024-01-31 12:30:00.000000Z`."""
+    texts = pc.replace_substring(pc.cast(column, pa.string()), " ", "T", max_replacements=1)
+    return list(pc.replace_substring_regex(texts, r"(\.\d{3})000(Z?)$", r"\1\2").to_pylist())
+
+
+def _doubles(column: pa.ChunkedArray) -> list[str | None]:
+    """As `float_text`; numbers that are written with an exponent are left to it."""
+    texts = pc.cast(column, pa.string())
+    whole = pc.match_substring_regex(texts, r"^-?\d+$")
+    texts = pc.if_else(whole, pc.binary_join_element_wise(texts, ".0", ""), texts).to_pylist()
+    size = pc.abs(column)
+    plainly = pc.or_(pc.equal(size, 0.0), pc.and_(pc.greater_equal(size, PLAIN_FROM), pc.less(size, PLAIN_BELOW)))
+    others = pc.fill_null(pc.invert(plainly), False)  # noqa: FBT003  # The value that stands for NULL.
+    for index in pc.indices_nonzero(others).to_pylist():
+        texts[index] = float_text(column[index].as_py())
+    return list(texts)
 
 
 def value_text(value: object) -> str:  # noqa: PLR0911  # One line a type is the plainest way to say it.
@@ -72,7 +99,7 @@ def float_text(value: float) -> str:
         return "NaN"
     if value in {float("inf"), float("-inf")}:
         return "Infinity" if value > 0 else "-Infinity"
-    if value == 0 or 1e-3 <= abs(value) < 1e7:  # noqa: PLR2004  # The bounds of Java's Double.toString.
+    if value == 0 or PLAIN_FROM <= abs(value) < PLAIN_BELOW:
         text = format(Decimal(repr(value)), "f")
         return text if "." in text else f"{text}.0"
     mantissa, exponent = f"{Decimal(repr(value)):E}".split("E")
