@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,15 +10,15 @@ from sqlglot import exp
 
 from insjo.access.types import Origin, Privilege, Provenance, join_all
 from insjo.sql.binding import engine_text as text
-from insjo.sql.binding.file_failures import read_failure
-from insjo.sql.binding.file_options import FORMATS, checked_options, csv_reader_options, encoding, json_reader_options
+from insjo.sql.binding.file_options import FORMATS, checked_options
 from insjo.sql.binding.needs import Need
-from insjo.sql.dialect.types import parse_fields, parse_type
-from insjo.sql.errors import FileOptionInvalid, FileReadFailed, StatementFailed, UnsupportedFeature
+from insjo.sql.binding.readers import PATH_COLUMN, Readers, Wanted
+from insjo.sql.dialect.types import parse_fields
+from insjo.sql.errors import FileOptionInvalid, FileReadFailed, UnsupportedFeature
 from insjo.sql.parsing.constants import constant_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from insjo.catalog.service.files import Files
     from insjo.catalog.types import LocalFile
@@ -33,12 +31,7 @@ RESCUED = "_rescued_data"
 METADATA = "_metadata"
 METADATA_TYPE = "struct<file_path:string,file_name:string,file_size:bigint,file_modification_time:timestamp>"
 
-_SNIFF_ALL_BYTES_MAX = 256 * 1024 * 1024
-"""Up to this size every value is looked at to find types out; above, a sample of each file."""
-
-_SAMPLE_ROWS = 200_000
 _FIRST_LINE_BYTES_MAX = 64 * 1024
-_TEXT_TYPES = ("VARCHAR",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,142 +118,10 @@ class FileReader:
         if not sizes and schema is None:
             message = f"The file `{found[0].path}` is empty, so it has no columns." if len(found) == 1 else "All of the files are empty."
             raise FileReadFailed(message, hint="Give the columns with the option `schema`.")
-        reading = _Reading(
-            self._engine, options, list(sizes), schema, dict(types or {}), tuple(names), lambda path: self._beginning(ctx, path)
-        )
-        reader, columns, casts = reading.build()
+        wanted = Wanted(options, schema, dict(types or {}), tuple(names))
+        reader, columns, casts = Readers(self._engine, wanted, lambda path: self._beginning(ctx, path)).over(sizes)
         casts[METADATA] = _metadata(found)
         return FileSource(reader, columns, casts, _provenance(found), _needs(found))
-
-
-@dataclass(slots=True)
-class _Reading:
-    """Builds the reader for one set of files."""
-
-    engine: Engine
-    options: FileOptions
-    files: list[LocalFile]
-    schema: dict[str, str] | None
-    types: dict[str, str]
-    names: tuple[str, ...]
-    beginning: Callable[[str], bytes]
-
-    def build(self) -> tuple[str, dict[str, str], dict[str, str]]:
-        """Reader, columns and casts."""
-        if not self.files:
-            columns = dict(self.schema or {})
-            return f"({text.empty_rows(columns)})", columns, {name: text.name(name) for name in columns}
-        if self.options.format == "csv":
-            return self._csv()
-        if self.options.format == "json":
-            return self._json()
-        return self._parquet()
-
-    def _paths(self) -> str:
-        return text.literals(engine_path(each.local_path) for each in self.files)
-
-    def _hints(self) -> dict[str, str]:
-        """Types that the options or the target ask for, by name in lower case."""
-        hints = dict(self.types)
-        if given := self.options.values.get("schemahints"):
-            hints |= {field.name.lower(): field.type.text for field in parse_fields(given).fields}
-        return hints
-
-    def _described(self, reader: str) -> dict[str, str]:
-        """Columns that the engine finds in the files."""
-        try:
-            described = self.engine.bind(text.select(["*"], reader))
-        except StatementFailed as error:
-            raise read_failure(error, self.files[0].path if len(self.files) == 1 else "") from error
-        return {column.name: column.type_text for column in described if column.name != "filename"}
-
-    def _csv(self) -> tuple[str, dict[str, str], dict[str, str]]:
-        settings = [*csv_reader_options(self.options), "filename = true"]
-        columns = dict(self.schema) if self.schema is not None else self._sniffed_csv(settings)
-        permissive = self.options.mode == "PERMISSIVE"
-        shown = {name: ("VARCHAR" if permissive or not _is_flat(kind) else parse_type(kind).engine) for name, kind in columns.items()}
-        listed = ", ".join(f"{text.literal(name)}: {text.literal(kind)}" for name, kind in shown.items())
-        reader = f"read_csv({self._paths()}, {', '.join(settings)}, columns = {{{listed}}}, auto_detect = false)"
-        casts: dict[str, str] = {}
-        for name, kind in columns.items():
-            if not _is_flat(kind):
-                message = f"A CSV file cannot hold values of the type `{kind}` (column `{name}`)."
-                raise FileOptionInvalid(message)
-            casts[name] = f"TRY_CAST({text.name(name)} AS {parse_type(kind).engine})" if permissive else text.name(name)
-            if kind == "string" and (
-                self.options.flag("ignoreleadingwhitespace", default=False) or self.options.flag("ignoretrailingwhitespace", default=False)
-            ):
-                casts[name] = f"trim({casts[name]})"
-        return reader, columns, casts
-
-    def _sniffed_csv(self, settings: Sequence[str]) -> dict[str, str]:
-        """Columns of CSV files: names from the header or `_c0`, `_c1` ...; types from the values unless they are given."""
-        total = sum(each.size_bytes for each in self.files)
-        sample = -1 if total <= _SNIFF_ALL_BYTES_MAX else _SAMPLE_ROWS
-        finding = [*settings, f"sample_size = {sample}"]
-        if not self.options.infers:
-            finding.append("all_varchar = true")
-        if not self.options.values.get("dateformat"):
-            finding.append("dateformat = '%Y-%m-%d'")
-        finding.append("auto_type_candidates = ['BOOLEAN', 'BIGINT', 'DOUBLE', 'DATE', 'TIMESTAMP', 'VARCHAR']")
-        try:
-            found = self._described(f"read_csv({self._paths()}, {', '.join(finding)})")
-        except FileReadFailed as error:
-            found = self._by_first_line(settings, error)
-        if not self.options.flag("header", default=False):
-            named = self.names if len(self.names) == len(found) else tuple(f"_c{at}" for at in range(len(found)))
-            found = dict(zip(named, found.values(), strict=True))
-        hints = self._hints()
-        return {name: hints.get(name.lower(), _databricks_kind(kind)) for name, kind in found.items()}
-
-    def _by_first_line(self, settings: Sequence[str], error: FileReadFailed) -> dict[str, str]:
-        """Columns as the first line has them, when the engine finds no sense in a file; tells which line does not fit them."""
-        if "line" in error.details:
-            raise error
-        names = _header(self.options, self.beginning(self.files[0].path))
-        if not names or len({name.lower() for name in names}) != len(names):
-            raise error
-        where = self.files[0].path if len(self.files) == 1 else ""
-        listed = ", ".join(f"{text.literal(name)}: 'VARCHAR'" for name in names)
-        reader = f"read_csv({self._paths()}, {', '.join(settings)}, columns = {{{listed}}}, auto_detect = false)"
-        try:
-            with self.engine.query(text.select(["count(*)"], reader)) as rows:
-                for _ in rows:
-                    pass
-        except StatementFailed as failed:
-            raise read_failure(failed, where) from failed
-        return dict.fromkeys(names, "string")
-
-    def _json(self) -> tuple[str, dict[str, str], dict[str, str]]:
-        settings = json_reader_options(self.options)
-        if self.schema is not None:
-            columns = dict(self.schema)
-        else:
-            hints = self._hints()
-            finding = [*settings, "sample_size = -1", "maximum_depth = -1", "union_by_name = true"]
-            if not self.options.infers:
-                finding.append("maximum_depth = 1")
-            found = self._described(f"read_json({self._paths()}, {', '.join(finding)})")
-            columns = {name: hints.get(name.lower(), kind if self.options.infers else "string") for name, kind in found.items()}
-        listed = ", ".join(f"{text.literal(name)}: {text.literal(parse_type(kind).engine)}" for name, kind in columns.items())
-        if not columns:
-            message = "The JSON files hold no fields."
-            raise FileReadFailed(message)
-        reader = f"read_json({self._paths()}, {', '.join(settings)}, columns = {{{listed}}}, filename = true)"
-        return reader, columns, {name: text.name(name) for name in columns}
-
-    def _parquet(self) -> tuple[str, dict[str, str], dict[str, str]]:
-        reader = f"read_parquet({self._paths()}, hive_partitioning = false, union_by_name = true, filename = true)"
-        found = self._described(reader)
-        folded = {name.lower(): name for name in found}
-        wanted = self.schema if self.schema is not None else found
-        hints = self._hints()
-        columns = {name: hints.get(name.lower(), kind) for name, kind in wanted.items()}
-        casts = {
-            name: text.cast(text.name(folded[name.lower()]), kind) if name.lower() in folded else text.null_of(kind)
-            for name, kind in columns.items()
-        }
-        return reader, columns, casts
 
 
 def _arguments(call: exp.Expr, parameters: ParameterValues) -> tuple[str, dict[str, str]]:
@@ -305,27 +166,6 @@ def _format_by_name(found: Sequence[LocalFile]) -> str:
     raise FileOptionInvalid(message, hint="Add `format => 'csv'`, `'json'` or `'parquet'`.")
 
 
-def _header(options: FileOptions, beginning: bytes) -> list[str]:
-    """Names of the columns by the first line of a CSV file."""
-    separator = options.character("sep") or options.character("delimiter") or ","
-    quote = options.character("quote")
-    content = beginning.decode(encoding(options), errors="replace").removeprefix("\ufeff")
-    try:
-        if quote == "":
-            rows = csv.reader(io.StringIO(content), delimiter=separator, quoting=csv.QUOTE_NONE)
-        else:
-            rows = csv.reader(io.StringIO(content), delimiter=separator, quotechar=quote or '"')
-        lines = [row for _, row in zip(range(int(options.values.get("skiprows", "0")) + 1), rows, strict=False)]
-    except (csv.Error, TypeError):
-        return []
-    values = lines[-1] if lines else []
-    return (
-        [value or f"_c{at}" for at, value in enumerate(values)]
-        if options.flag("header", default=False)
-        else [f"_c{at}" for at in range(len(values))]
-    )
-
-
 def _declared(options: FileOptions) -> dict[str, str] | None:
     """Columns of the option `schema`, or None."""
     given = options.values.get("schema")
@@ -334,25 +174,16 @@ def _declared(options: FileOptions) -> dict[str, str] | None:
     return {field.name: field.type.text for field in parse_fields(given).fields}
 
 
-def _is_flat(kind: str) -> bool:
-    """Whether a CSV file can hold values of the type."""
-    return not parse_type(kind).is_nested
-
-
-def _databricks_kind(kind: str) -> str:
-    """Type of a CSV column as Databricks finds it out; a moment without a zone is a timestamp there."""
-    return {"timestamp_ntz": "timestamp", "void": "string", "variant": "string"}.get(kind, kind)
-
-
 def _metadata(found: Sequence[LocalFile]) -> str:
     """Expression for the hidden column `_metadata` of each row."""
     paths = text.literals(each.local_path for each in found)
     names = text.literals(each.path for each in found)
     sizes = "[" + ", ".join(str(each.size_bytes) for each in found) + "]"
     moments = "[" + ", ".join(text.typed(each.modified_at, "timestamp") for each in found) + "]"
-    at = f"list_position({paths}, filename)"
+    mark = text.name(PATH_COLUMN)
+    at = f"list_position({paths}, {mark})"
     return (
-        f"struct_pack(file_path := 'dbfs:' || ({names})[{at}], file_name := parse_filename(filename), "
+        f"struct_pack(file_path := 'dbfs:' || ({names})[{at}], file_name := parse_filename({mark}), "
         f"file_size := CAST(({sizes})[{at}] AS BIGINT), file_modification_time := ({moments})[{at}])"
     )
 
@@ -368,11 +199,6 @@ def _provenance(found: Sequence[LocalFile]) -> Provenance:
 
 def _needs(found: Sequence[LocalFile]) -> tuple[Need, ...]:
     return tuple(Need(Privilege.READ_VOLUME, volume_id) for volume_id in dict.fromkeys(each.volume_id for each in found))
-
-
-def engine_path(local_path: str) -> str:
-    """A path in which no character is a pattern for the engine."""
-    return re.sub(r"([*?\[])", r"[\1]", local_path)
 
 
 def glob_expression(pattern: str) -> str:
