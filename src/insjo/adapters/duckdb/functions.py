@@ -39,6 +39,7 @@ class _Function:
 def install_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Register them in an instance that is not locked yet."""
     import duckdb
+    from duckdb.func import FunctionNullHandling
 
     for each in _FUNCTIONS:
         connection.create_function(
@@ -46,7 +47,7 @@ def install_functions(connection: duckdb.DuckDBPyConnection) -> None:
             each.call,
             [duckdb.sqltype(name) for name in each.parameters],
             duckdb.sqltype(each.returns),
-            null_handling="special" if each.takes_null else "default",  # type: ignore[arg-type]  # The stub knows the enumeration only.
+            null_handling=FunctionNullHandling.SPECIAL if each.takes_null else FunctionNullHandling.DEFAULT,
         )
 
 
@@ -322,21 +323,21 @@ def _xx_round(state: int, word: int) -> int:
 
 
 def xxhash64_int(value: int, seed: int) -> int:
-    """xxHash of a number of 32 bits."""
+    """XxHash of a number of 32 bits."""
     state = (seed + _PRIME_5 + 4) & _MASK_64
     state ^= (value & _MASK_32) * _PRIME_1 & _MASK_64
     return _xx_last((_rotated(state, 23, 64) * _PRIME_2 + _PRIME_3) & _MASK_64)
 
 
 def xxhash64_long(value: int, seed: int) -> int:
-    """xxHash of a number of 64 bits."""
+    """XxHash of a number of 64 bits."""
     state = (seed + _PRIME_5 + 8) & _MASK_64
     state ^= _xx_round(0, value & _MASK_64)
     return _xx_last((_rotated(state, 27, 64) * _PRIME_1 + _PRIME_4) & _MASK_64)
 
 
 def xxhash64_bytes(content: bytes, seed: int) -> int:
-    """xxHash of bytes."""
+    """XxHash of bytes."""
     seed &= _MASK_64
     length, place = len(content), 0
     if length >= 32:  # noqa: PLR2004  # Four lanes of eight bytes.
@@ -365,12 +366,12 @@ def xxhash64_bytes(content: bytes, seed: int) -> int:
 
 
 def xxhash64_double(value: float, seed: int) -> int:
-    """xxHash of the bits of a double."""
+    """XxHash of the bits of a double."""
     return xxhash64_long(_bits_of(value, single=False), seed)
 
 
 def xxhash64_float(value: float, seed: int) -> int:
-    """xxHash of the bits of a float."""
+    """XxHash of the bits of a float."""
     return xxhash64_int(_bits_of(value, single=True), seed)
 
 

@@ -5,13 +5,13 @@ Source: "cast function" and "ANSI compliance" in the Databricks SQL language ref
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from insjo.sql.dialect.fragments import Constant, Fragment, made, name_of, null, string, text_of
-from insjo.sql.dialect.types import DATE, STRING, TIMESTAMP_NTZ, VOID, Kind, Type
+from insjo.sql.dialect.fragments import Constant, Fragment, attempt, made, name_of, null, string, text_of
+from insjo.sql.dialect.types import STRING, VOID, Kind, Type
 from insjo.sql.errors import DatatypeMismatch, UnsupportedFeature
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ def cast(source: Fragment, target: Type, *, safe: bool = False) -> Fragment:
     literal = _literal(source, target, safe=safe)
     if literal is not None:
         return literal
-    sql = convert(source.seen().sql, source.type, target)
-    return made(f"TRY({sql})" if safe else sql, target, source)
+    if safe:
+        return attempt([source.seen()], lambda parts: made(convert(parts[0].sql, source.type, target), target, parts[0]))
+    return made(convert(source.seen().sql, source.type, target), target, source)
 
 
 def _literal(source: Fragment, target: Type, *, safe: bool) -> Fragment | None:
@@ -72,7 +73,7 @@ def _literal(source: Fragment, target: Type, *, safe: bool) -> Fragment | None:
 def _is_moment(text: str) -> bool:
     """Whether the text is a moment that exists; the others go the long way and fail there."""
     try:
-        datetime.datetime.fromisoformat(text)
+        dt.datetime.fromisoformat(text)
     except ValueError:
         return False
     return True
@@ -190,7 +191,8 @@ def _nested_text(sql: str, source: Type, depth: int) -> str:
         value = _item_text(f"{item}.value", source.value or VOID, depth + 1)
         return f"('{{' || array_to_string(list_transform(map_entries({sql}), lambda {item}: {key} || ' -> ' || {value}), ', ') || '}}')"
     parts = [_item_text(f"struct_extract({sql}, {text_of(field.name)})", field.type, depth + 1) for field in source.fields]
-    return f"CASE WHEN {sql} IS NOT NULL THEN '{{' || {' || ,  || '.join(parts)} || '}}' END"
+    joined = " || ', ' || ".join(parts)
+    return f"CASE WHEN {sql} IS NOT NULL THEN '{{' || {joined} || '}}' END"
 
 
 def _interval_text(sql: str, source: Type) -> str | None:

@@ -13,12 +13,12 @@ from sqlglot import exp
 from insjo.sql.dialect import operators
 from insjo.sql.dialect.casts import cast
 from insjo.sql.dialect.coercion import implicit, unified
-from insjo.sql.dialect.fragments import Constant, Fragment, boolean, fail, integer, made, name_of, null, string
+from insjo.sql.dialect.fragments import SUBQUERY, Constant, Fragment, boolean, fail, integer, made, name_of, null, select, string
 from insjo.sql.dialect.functions.calls import call_function
 from insjo.sql.dialect.functions.dates import interval_literal
 from insjo.sql.dialect.functions.json_values import extract_path
 from insjo.sql.dialect.functions.windows import over_clause
-from insjo.sql.dialect.scopes import Scope, fields_of
+from insjo.sql.dialect.scopes import Scope, fields_of, part_names
 from insjo.sql.dialect.types import (
     BIGINT,
     BINARY,
@@ -26,7 +26,6 @@ from insjo.sql.dialect.types import (
     DECIMAL_PRECISION_MAX,
     DOUBLE,
     INT,
-    STRING,
     Kind,
     Type,
     decimal,
@@ -137,7 +136,7 @@ def shorten(node: exp.Expr) -> str:
 # ------------------------------------------------------------------------------------------------ literals and names
 
 
-def _literal(compiler: Expressions, node: exp.Expr) -> Fragment:
+def _literal(_: Expressions, node: exp.Expr) -> Fragment:
     text = str(node.this)
     if node.args.get("is_string"):
         return string(text)
@@ -168,20 +167,20 @@ def _decimal_literal(text: str) -> Fragment:
     return Fragment(f"CAST('{text}' AS {of_type.engine})", of_type, constant=Constant(Decimal(text)))
 
 
-def _raw_string(compiler: Expressions, node: exp.Expr) -> Fragment:
+def _raw_string(_: Expressions, node: exp.Expr) -> Fragment:
     return string(str(node.this))
 
 
-def _hex_string(compiler: Expressions, node: exp.Expr) -> Fragment:
+def _hex_string(_: Expressions, node: exp.Expr) -> Fragment:
     digits = str(node.this)
     return made(f"unhex('{digits if len(digits) % 2 == 0 else '0' + digits}')", BINARY)
 
 
-def _null(compiler: Expressions, node: exp.Expr) -> Fragment:
+def _null(_: Expressions, __: exp.Expr) -> Fragment:
     return null()
 
 
-def _boolean(compiler: Expressions, node: exp.Expr) -> Fragment:
+def _boolean(_: Expressions, node: exp.Expr) -> Fragment:
     return boolean(value=bool(node.this))
 
 
@@ -189,7 +188,7 @@ def _column(compiler: Expressions, node: exp.Expr) -> Fragment:
     if isinstance(node.this, exp.Star):
         message = "`*` can stand in a select list and in `count(*)` only."
         raise UnsupportedFeature(message)
-    return compiler.name([part.name for part in node.parts])
+    return compiler.name(part_names(node))
 
 
 def _identifier(compiler: Expressions, node: exp.Expr) -> Fragment:
@@ -210,11 +209,11 @@ def _dot(compiler: Expressions, node: exp.Expr) -> Fragment:
     if isinstance(inner, exp.Identifier):
         return compiler.name([inner.name, *parts])
     if isinstance(inner, exp.Column) and not isinstance(inner.this, exp.Star):
-        return compiler.name([*(part.name for part in inner.parts), *parts])
+        return compiler.name([*part_names(inner), *parts])
     return fields_of(compiler.compile(inner), parts)
 
 
-def _star(compiler: Expressions, node: exp.Expr) -> Fragment:
+def _star(_: Expressions, __: exp.Expr) -> Fragment:
     message = "`*` can stand in a select list and in `count(*)` only."
     raise UnsupportedFeature(message)
 
@@ -344,21 +343,21 @@ def _in_query(compiler: Expressions, subject_node: exp.Expr, query: exp.Expr) ->
         unified([subject, Fragment(f"q_.{name_of(name)}", of_type)], "`IN`")[0]
         for subject, (name, of_type) in zip(subjects, columns, strict=True)
     ]
-    inner = f"SELECT {', '.join(right.sql for _, right in pairs)} FROM ({sql}) AS q_"
+    inner = select(", ".join(right.sql for _, right in pairs), f"({sql}) AS q_")
     left = pairs[0][0].sql if len(pairs) == 1 else f"({', '.join(each.sql for each, _ in pairs)})"
-    return made(f"({left} IN ({inner}))", BOOLEAN, *(each for each, _ in pairs))
+    return made(f"({left} IN ({inner}))", BOOLEAN, *(each for each, _ in pairs), flags=(SUBQUERY,))
 
 
 def _exists(compiler: Expressions, node: exp.Expr) -> Fragment:
     sql, _ = compiler.subquery(node.this, compiler.scope)
-    return made(f"EXISTS ({sql})", BOOLEAN)
+    return made(f"EXISTS ({sql})", BOOLEAN, flags=(SUBQUERY,))
 
 
 def _scalar_query(compiler: Expressions, node: exp.Expr) -> Fragment:
     sql, columns = compiler.subquery(node, compiler.scope)
     if len(columns) != 1:
         raise DatatypeMismatch(f"A query used as a value must have one column, and this one has {len(columns)}.")
-    return made(f"({sql})", columns[0][1])
+    return made(f"({sql})", columns[0][1], flags=(SUBQUERY,))
 
 
 def _is(compiler: Expressions, node: exp.Expr) -> Fragment:
@@ -489,7 +488,7 @@ def _window(compiler: Expressions, node: exp.Expr) -> Fragment:
     return call_function(compiler, node.this, over=over_clause(compiler, node), windowed=True)
 
 
-def _unresolved_placeholder(compiler: Expressions, node: exp.Expr) -> Fragment:
+def _unresolved_placeholder(_: Expressions, node: exp.Expr) -> Fragment:
     raise UnresolvedColumn(f"The parameter `{shorten(node)}` has no value.")
 
 

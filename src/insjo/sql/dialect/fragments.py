@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 from insjo.sql.dialect.types import BOOLEAN, INT, STRING, VOID, Kind, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from decimal import Decimal
 
 AGGREGATE = "aggregate"
 WINDOW = "window"
 VOLATILE = "volatile"
 GENERATOR = "generator"
+SUBQUERY = "subquery"
 OUTER = "outer"
 """Flags of fragments: what is somewhere inside.  OUTER means a column of an enclosing query."""
+
+_NOT_IN_TRY = frozenset({AGGREGATE, WINDOW, VOLATILE, SUBQUERY})
 
 _NO_FLAGS: frozenset[str] = frozenset()
 
@@ -86,6 +89,19 @@ def fill(template: str, of_type: Type, *parts: Fragment, exact: bool = True, fla
     return made(template.format(*(part.sql for part in parts)), of_type, *parts, exact=exact, flags=flags)
 
 
+def attempt(parts: Sequence[Fragment], build: Callable[[list[Fragment]], Fragment]) -> Fragment:
+    """NULL in place of an error of what `build` makes of the parts.
+
+    The engine's TRY takes no aggregates, windows or subqueries inside; their values go through a list of one element.
+    """
+    if not any(part.flags & _NOT_IN_TRY for part in parts):
+        body = build(list(parts)).seen()
+        return made(f"TRY({body.sql})", body.type, body)
+    body = build([Fragment(f"t_.p{index}", part.type) for index, part in enumerate(parts)]).seen()
+    packed = ", ".join(f"p{index} := {part.seen().sql}" for index, part in enumerate(parts))
+    return made(f"list_extract(list_transform([struct_pack({packed})], lambda t_: TRY({body.sql})), 1)", body.type, *parts)
+
+
 def name_of(identifier: str) -> str:
     """Identifier in the engine's quotes."""
     return '"' + identifier.replace('"', '""') + '"'
@@ -136,6 +152,11 @@ def fail(code: str, message: str, of_type: Type, *, tail: str = "") -> str:
     text = text_of(f"[{code}] {message}") + (f" || coalesce({tail}, 'NULL')" if tail else "")
     raised = f"CAST(CAST({text} AS BIGINT) AS VARCHAR)"
     return raised if of_type.kind is Kind.STRING else f"CAST({raised} AS {of_type.engine})"
+
+
+def select(columns: str, origin: str, rest: str = "") -> str:
+    """A SELECT of the engine; the texts are fragments and made-up names, never the caller's own words."""
+    return f"SELECT {columns} FROM {origin}{rest}"  # noqa: S608  # See the docstring; workers run nothing but one SELECT besides.
 
 
 def is_plain_name(name: str) -> bool:

@@ -50,8 +50,17 @@ def _call(node: exp.Expr, depth: int) -> str:
     return f"{name}({', '.join(parts)})"
 
 
+def _around(node: exp.Expr, depth: int) -> str:
+    """A call with what stands behind it: OVER, WITHIN GROUP, IGNORE NULLS."""
+    whole, inner = " ".join(node.sql(dialect="databricks").split()), " ".join(node.this.sql(dialect="databricks").split())
+    rest = whole[len(inner) :] if whole.startswith(inner) else ""
+    return label(node.this, depth) + rest
+
+
 def _cast(node: exp.Expr, depth: int) -> str:
     inner = node.this
+    if isinstance(inner, exp.JSONExtract):
+        return _json_path(inner, depth)
     text = node.args["to"].sql(dialect="databricks")
     if isinstance(inner, exp.Literal) and inner.args.get("is_string") and text in {"DATE", "TIMESTAMP", "TIMESTAMP_NTZ"}:
         return f"{text} '{inner.this}'"
@@ -138,6 +147,9 @@ _WRITERS: dict[type[exp.Expr], Callable[[exp.Expr, int], str]] = {
     exp.Is: _is,
     exp.Distinct: _distinct,
     exp.Filter: _filter,
+    exp.Window: _around,
+    exp.WithinGroup: _around,
+    exp.IgnoreNulls: _around,
     exp.JSONExtract: _json_path,
     exp.Substring: _substring,
     exp.DPipe: lambda node, depth: f"concat({label(node.this, depth)}, {label(node.expression, depth)})",

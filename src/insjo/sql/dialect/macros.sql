@@ -17,6 +17,9 @@ CREATE MACRO insjo_text_to_whole(s, target) AS
         WHEN regexp_full_match(insjo_trim(s), '[+-]?\.[0-9]+') THEN 0
         WHEN s IS NOT NULL THEN insjo_bad_cast(s, target)
     END;
+-- As an operand a text has to be a whole number altogether.
+CREATE MACRO insjo_text_to_integer(s) AS
+    CASE WHEN regexp_full_match(insjo_trim(s), '[+-]?[0-9]+') THEN CAST(insjo_trim(s) AS BIGINT) WHEN s IS NOT NULL THEN insjo_bad_cast(s, 'BIGINT') END;
 -- The text of a number, checked; the engine alone would also read `1_000` and `0x1A`.
 CREATE MACRO insjo_number_text(s, target) AS
     CASE

@@ -77,6 +77,11 @@ def arithmetic(operator: str, left: Fragment, right: Fragment) -> Fragment:
         return _whole_division(left, right)
     if Kind.DECIMAL in {left.type.kind, right.type.kind} and not {left.type.kind, right.type.kind} & {Kind.FLOAT, Kind.DOUBLE}:
         return _decimals(operator, left, right)
+    return _plain_numbers(operator, left, right)
+
+
+def _plain_numbers(operator: str, left: Fragment, right: Fragment) -> Fragment:
+    """Whole numbers and doubles."""
     if operator == "/":
         return divide(cast(left, DOUBLE), cast(right, DOUBLE))
     (left, right), common = unified([left, right], f"`{operator}`")
@@ -116,7 +121,9 @@ def _numbers(operator: str, left: Fragment, right: Fragment) -> tuple[Fragment, 
 def _text_as_number(operator: str, mine: Fragment, other: Fragment) -> Fragment:
     if mine.type.kind is not Kind.STRING:
         return mine
-    return cast(mine, BIGINT if other.type.is_integral and operator != "/" else DOUBLE)
+    if other.type.is_integral and operator != "/":
+        return made(f"insjo_text_to_integer({mine.sql})", BIGINT, mine)
+    return cast(mine, DOUBLE)
 
 
 def _whole_division(left: Fragment, right: Fragment) -> Fragment:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from insjo.sql.dialect.coercion import unified
-from insjo.sql.dialect.fragments import Fragment, made, name_of, text_of
+from insjo.sql.dialect.fragments import Fragment, made, name_of, select, text_of
 from insjo.sql.dialect.labels import label
 from insjo.sql.dialect.operators import compare
-from insjo.sql.dialect.relations import From, Part
 from insjo.sql.dialect.scopes import Relation, Scope, ScopeColumn
+from insjo.sql.dialect.sources import Part, Source
 from insjo.sql.dialect.types import BOOLEAN, STRING, Type
 from insjo.sql.errors import UnsupportedFeature
 
@@ -40,7 +40,7 @@ def apply(queries: QueryCompiler, tables: Mapping[str, CommonTable], parent: Sco
     texts = ", ".join(f"{sql} AS k{index}" for index, sql in enumerate(listed))
     alias = pivot.args.get("alias")
     names = (alias.name,) if alias is not None and alias.name else _names(part)
-    return Part(f"(SELECT {texts} FROM {part.sql}{group}) AS {name_of(key)}", [Relation(names, shown)])
+    return Part(f"({select(texts, part.sql, group)}) AS {name_of(key)}", [Relation(names, shown)])
 
 
 def _names(part: Part) -> tuple[str, ...]:
@@ -105,9 +105,9 @@ def _unpivoted(
     """One row for each group of columns; those of NULLs only are left out unless told to keep them."""
     values = pivot.expressions[0].expressions if isinstance(pivot.expressions[0], exp.Tuple) else list(pivot.expressions)
     value_names = [each.name for each in values]
-    inner = From(queries, parent, tables)
+    inner = Source("", Scope(parent=parent))
     inner.begin(part)
-    compiler = inner.expressions()
+    compiler = queries.expressions(inner.scope, tables)
     groups = [_value(each) for each in within.expressions]
     labels = [name for _, name in groups]
     columns = [[compiler.compile(cell) for cell in cells] for cells, _ in groups]
@@ -123,12 +123,12 @@ def _unpivoted(
         + ")"
         for row, name in enumerate(labels)
     ]
-    row = inner.wrap({"g_": f"unnest([{', '.join(rows)}])"})["g_"]
+    row = inner.wrap(queries.fresh("w"), {"g_": f"unnest([{', '.join(rows)}])"})["g_"]
     cells = [Fragment(f"struct_extract({row}, 'v{place}')", of_type) for place, (_, of_type) in enumerate(unions)]
-    kept = [(name, fragment) for name, fragment in inner.source.scope.visible() if name.lower() not in used]
+    kept = [(name, fragment) for name, fragment in inner.scope.visible() if name.lower() not in used]
     made_columns = [(within.this.name, Fragment(f"struct_extract({row}, 'n')", STRING)), *zip(value_names, cells, strict=True)]
     where = "" if pivot.args.get("include_nulls") else f" WHERE {' OR '.join(f'{each.sql} IS NOT NULL' for each in cells)}"
-    return _selected(queries, pivot, part, inner.source.sql + where, [*kept, *made_columns])
+    return _selected(queries, pivot, part, inner.sql + where, [*kept, *made_columns])
 
 
 def _selected(queries: QueryCompiler, pivot: exp.Expr, part: Part, origin: str, columns: Sequence[tuple[str, Fragment]]) -> Part:
@@ -140,4 +140,4 @@ def _selected(queries: QueryCompiler, pivot: exp.Expr, part: Part, origin: str, 
     )
     alias = pivot.args.get("alias")
     names = (alias.name,) if alias is not None and alias.name else _names(part)
-    return Part(f"(SELECT {texts} FROM {origin}) AS {name_of(key)}", [Relation(names, shown)])
+    return Part(f"({select(texts, origin)}) AS {name_of(key)}", [Relation(names, shown)])

@@ -12,7 +12,7 @@ from insjo.sql.dialect.casts import cast
 from insjo.sql.dialect.coercion import common_type
 from insjo.sql.dialect.compiling import CommonTable, CompiledQuery, QueryColumn
 from insjo.sql.dialect.expressions import Expressions, Names
-from insjo.sql.dialect.fragments import Fragment, name_of
+from insjo.sql.dialect.fragments import Fragment, name_of, select
 from insjo.sql.dialect.relations import values_rows
 from insjo.sql.dialect.scopes import Relation, Scope, ScopeColumn
 from insjo.sql.dialect.session import SessionFacts
@@ -71,7 +71,7 @@ class Queries:
         sql, types = values_rows(self.expressions(Scope(parent=parent), tables), node)
         columns = [QueryColumn(f"col{index}", of_type, f"col{index}") for index, of_type in enumerate(types, 1)]
         listed = ", ".join(name_of(column.key) for column in columns)
-        return CompiledQuery(f"SELECT * FROM ({sql}) AS {name_of(self.fresh('r'))}({listed})", tuple(columns))
+        return CompiledQuery(select("*", f"({sql}) AS {name_of(self.fresh('r'))}({listed})"), tuple(columns))
 
     # -------------------------------------------------------------------------------------------- WITH
 
@@ -143,7 +143,7 @@ class Queries:
         tail = selects.modifiers(
             compiler, node, [(each.name, column.fragment) for each, column in zip(compiled.columns, columns, strict=True)]
         )
-        return CompiledQuery(f"SELECT {listed} FROM ({compiled.sql}) AS {name_of(key)}{tail}", compiled.columns)
+        return CompiledQuery(select(listed, f"({compiled.sql}) AS {name_of(key)}", tail), compiled.columns)
 
 
 def _mentions(node: exp.Expr, name: str) -> bool:
@@ -175,10 +175,10 @@ def _common_types(compiled: Sequence[CompiledQuery], word: str) -> list[Type]:
 def _projected(compiled: CompiledQuery, types: Sequence[Type], key: str) -> str:
     """A query with its columns cast; as it is where nothing has to be cast."""
     if all(column.type == of_type for column, of_type in zip(compiled.columns, types, strict=True)):
-        return f"SELECT * FROM ({compiled.sql}) AS {name_of(key)}"
+        return select("*", f"({compiled.sql}) AS {name_of(key)}")
     cells = [
         cast(Fragment(f"{name_of(key)}.{name_of(column.key)}", column.type), of_type)
         for column, of_type in zip(compiled.columns, types, strict=True)
     ]
     listed = ", ".join(f"{cell.seen().sql} AS {name_of(column.key)}" for cell, column in zip(cells, compiled.columns, strict=True))
-    return f"SELECT {listed} FROM ({compiled.sql}) AS {name_of(key)}"
+    return select(listed, f"({compiled.sql}) AS {name_of(key)}")

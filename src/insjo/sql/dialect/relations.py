@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from insjo.sql.dialect import pivots
 from insjo.sql.dialect.coercion import implicit, unified
-from insjo.sql.dialect.fragments import Fragment, made, name_of
+from insjo.sql.dialect.fragments import Fragment, made, name_of, select
 from insjo.sql.dialect.functions.generators import Generated, cell, generate, is_generator
 from insjo.sql.dialect.operators import compare
-from insjo.sql.dialect.scopes import Relation, Scope, ScopeColumn
+from insjo.sql.dialect.scopes import Relation, Scope, ScopeColumn, part_names
+from insjo.sql.dialect.sources import Part, Source
 from insjo.sql.dialect.types import BIGINT, BOOLEAN, Type, parse_type
 from insjo.sql.errors import ArgumentInvalid, CountMismatch, TableNotBound, UnsupportedFeature
 
@@ -23,28 +25,6 @@ if TYPE_CHECKING:
 BOUND_SQL = "insjo_sql"
 BOUND_COLUMNS = "insjo_columns"
 """Where `bind_table` keeps what a leaf table is."""
-
-
-@dataclass(slots=True)
-class Source:
-    """A FROM clause under construction.
-
-    Attributes:
-        sql: In the engine's words, without FROM; empty when there is none.
-        scope: What the clause shows.
-    """
-
-    sql: str
-    scope: Scope
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One item of a FROM clause: its SQL, what it shows, and columns that stand for those of both sides of a USING join in it."""
-
-    sql: str
-    relations: list[Relation]
-    merged: Mapping[str, Fragment] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,7 +43,7 @@ class From:
         """The clause of a SELECT, with its joins and lateral views."""
         clause = select.args.get("from_")
         if clause is not None:
-            self.begin(self._relation(clause.this))
+            self.source.begin(self._relation(clause.this))
         for join in select.args.get("joins") or []:
             self._join(join)
         for lateral in select.args.get("laterals") or []:
@@ -73,12 +53,6 @@ class From:
     def expressions(self) -> Compiler:
         """Compiler of expressions that see the clause so far."""
         return self.queries.expressions(self.source.scope, self.tables)
-
-    def begin(self, part: Part) -> None:
-        """Start the clause with one item."""
-        self.source.sql = part.sql
-        self.source.scope.relations.extend(part.relations)
-        self.source.scope.merged.update(part.merged)
 
     # -------------------------------------------------------------------------------------------- one relation
 
@@ -97,8 +71,6 @@ class From:
         if sample is not None:
             found = self._sampled(sample, found)
         if node.args.get("pivots"):
-            from insjo.sql.dialect import pivots
-
             for pivot in node.args["pivots"]:
                 found = pivots.apply(self.queries, self.tables, self.parent, pivot, found)
         joins = node.args.get("joins")
@@ -107,10 +79,10 @@ class From:
     def _joined(self, first: Part, joins: Sequence[exp.Expr]) -> Part:
         """Joins in brackets."""
         group = From(self.queries, self.parent, self.tables)
-        group.begin(first)
+        group.source.begin(first)
         for join in joins:
-            group._join(join)  # noqa: SLF001  # The same class.
-        return Part(f"({group.source.sql})", group.source.scope.relations, group.source.scope.merged)
+            group._join(join)  # The same class.
+        return replace(group.source.as_part(), sql=f"({group.source.sql})")
 
     def _table(self, node: exp.Expr) -> Part:
         if isinstance(node.this, exp.Anonymous) and BOUND_COLUMNS not in node.meta:
@@ -121,12 +93,12 @@ class From:
         columns = node.meta.get(BOUND_COLUMNS)
         alias = node.args.get("alias")
         if columns is not None:
-            names = (node.alias,) if alias is not None and node.alias else tuple(part.name for part in reversed(node.parts))
+            names = (node.alias,) if alias is not None and node.alias else tuple(reversed(part_names(node)))
             typed = [(name, name, parse_type(text)) for name, text in columns]
             return self._aliased(str(node.meta[BOUND_SQL]), names, typed, alias)
         common = self.tables.get(node.name.lower()) if not node.args.get("db") else None
         if common is None:
-            raise TableNotBound(f"The table `{'.'.join(part.name for part in node.parts)}` cannot be found.")
+            raise TableNotBound(f"The table `{'.'.join(part_names(node))}` cannot be found.")
         names = (node.alias or node.name,)
         return self._aliased(name_of(common.key), names, [(each.name, each.key, each.type) for each in common.columns], alias)
 
@@ -158,7 +130,7 @@ class From:
         shown = list(scope.visible())
         listed = ", ".join(f"{fragment.seen().sql} AS k{index}" for index, (_, fragment) in enumerate(shown))
         columns = [(column, f"k{index}", fragment.type) for index, (column, fragment) in enumerate(shown)]
-        return self._aliased(f"(SELECT {listed} FROM {part.sql})", (name,), columns, alias)
+        return self._aliased(f"({select(listed, part.sql)})", (name,), columns, alias)
 
     def _values(self, node: exp.Expr) -> Part:
         sql, types = values_rows(self.expressions(), node)
@@ -205,7 +177,8 @@ class From:
         bounds = [number.whole for number in numbers]
         start, stop = (0, bounds[0]) if len(bounds) == 1 else (bounds[0], bounds[1])
         step = bounds[2] if len(bounds) > 2 else 1  # noqa: PLR2004  # A step.
-        sql = f"(SELECT CAST(range AS BIGINT) AS id FROM range(CAST({start} AS BIGINT), CAST({stop} AS BIGINT), CAST({step} AS BIGINT)))"
+        numbers_sql = f"range(CAST({start} AS BIGINT), CAST({stop} AS BIGINT), CAST({step} AS BIGINT))"
+        sql = f"({select('CAST(range AS BIGINT) AS id', numbers_sql)})"
         return self._aliased(sql, (node.alias or "range",), [("id", "id", BIGINT)], node.args.get("alias"))
 
     # -------------------------------------------------------------------------------------------- joins
@@ -264,7 +237,7 @@ class From:
         if not is_generator(function):
             raise UnsupportedFeature(f"`{function.name}` makes no rows: `LATERAL VIEW` takes `explode` and its kin.")
         generated = generate(self.expressions(), function, outer=outer)
-        row = self.wrap({"g_": f"unnest({generated.items.sql})"}, where=where)["g_"]
+        row = self.source.wrap(self.queries.fresh("w"), {"g_": f"unnest({generated.items.sql})"}, where=where)["g_"]
         cells = [cell(row, generated, index) for index in range(len(generated.columns))]
         names = [each.name for each in alias.args.get("columns") or []] if alias is not None else []
         if names and len(names) != len(cells):
@@ -275,33 +248,12 @@ class From:
         self.source.scope.relations.append(Relation((owner,) if owner else (), columns))
         return cells
 
-    def wrap(self, extra: Mapping[str, str], *, where: str = "") -> dict[str, str]:
-        """Put the clause so far into a subquery that has more columns; gives how each of these is then called."""
-        key = self.queries.fresh("w")
-        listed: list[str] = []
-
-        def kept(fragment: Fragment) -> Fragment:
-            own = f"k{len(listed)}"
-            listed.append(f"{fragment.seen().sql} AS {name_of(own)}")
-            return Fragment(f"{name_of(key)}.{name_of(own)}", fragment.type, flags=fragment.flags)
-
-        scope = self.source.scope
-        scope.relations = [
-            replace(relation, columns=tuple(replace(each, fragment=kept(each.fragment)) for each in relation.columns))
-            for relation in scope.relations
-        ]
-        scope.merged = {name: kept(fragment) for name, fragment in scope.merged.items()}
-        listed.extend(f"{sql} AS {name_of(name)}" for name, sql in extra.items())
-        origin = f" FROM {self.source.sql}" if self.source.sql else ""
-        self.source.sql = f"(SELECT {', '.join(listed)}{origin}{where}) AS {name_of(key)}"
-        return {name: f"{name_of(key)}.{name_of(name)}" for name in extra}
-
     # -------------------------------------------------------------------------------------------- samples
 
     def _sampled(self, sample: exp.Expr, part: Part) -> Part:
         """TABLESAMPLE: a percentage is drawn row by row, a number of rows is a limit."""
         inner = From(self.queries, self.parent, self.tables)
-        inner.begin(part)
+        inner.source.begin(part)
         compiler = self.expressions()
         percent, size = sample.args.get("percent"), sample.args.get("size")
         if size is not None:
@@ -309,8 +261,8 @@ class From:
             if rows.whole is None:
                 message = "`TABLESAMPLE` takes a constant number of rows."
                 raise ArgumentInvalid(message)
-            inner.wrap({}, where=f" LIMIT {rows.whole}")
-            return Part(inner.source.sql, inner.source.scope.relations, inner.source.scope.merged)
+            inner.source.wrap(self.queries.fresh("w"), {}, where=f" LIMIT {rows.whole}")
+            return inner.source.as_part()
         if percent is not None:
             share = _number(compiler.compile(percent))
         elif sample.args.get("bucket_numerator") is not None:
@@ -326,9 +278,10 @@ class From:
             message = "`TABLESAMPLE` takes between 0 and 100 percent."
             raise ArgumentInvalid(message)
         seed = sample.args.get("seed")
-        repeatable = f" REPEATABLE ({int(_number(compiler.compile(seed)))})" if seed is not None else ""
-        inner.wrap({}, where=f" USING SAMPLE {share:g} PERCENT (bernoulli){repeatable}" if share < 100 else "")  # noqa: PLR2004  # All of it.
-        return Part(inner.source.sql, inner.source.scope.relations, inner.source.scope.merged)
+        repeatable = f", {int(_number(compiler.compile(seed)))}" if seed is not None else ""
+        drawn = f" USING SAMPLE {share:g} PERCENT (bernoulli{repeatable})" if share < 100 else ""  # noqa: PLR2004  # All of it.
+        inner.source.wrap(self.queries.fresh("w"), {}, where=drawn)
+        return inner.source.as_part()
 
 
 def _number(fragment: Fragment) -> float:
@@ -350,7 +303,7 @@ def _listed(generated: Generated) -> list[tuple[str, str, Type]]:
 def _unnested(generated: Generated) -> str:
     """A generator as a subquery with columns `f0`, `f1` ..."""
     cells = ", ".join(f"{cell('g_', generated, index).sql} AS f{index}" for index in range(len(generated.columns)))
-    return f"(SELECT {cells} FROM (SELECT unnest({generated.items.sql}) AS g_) AS u_)"
+    return f"({select(cells, f'(SELECT unnest({generated.items.sql}) AS g_) AS u_')})"
 
 
 def _join_words(side: str, kind: str) -> str:

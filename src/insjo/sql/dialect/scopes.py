@@ -105,8 +105,7 @@ class Scope:
 
     def visible(self) -> Iterable[tuple[str, Fragment]]:
         """Columns of `*`, those of USING first."""
-        for name, fragment in self.merged.items():
-            yield name, fragment
+        yield from self.merged.items()
         for relation in self.relations:
             for column in relation.columns:
                 if not column.hidden:
@@ -146,6 +145,12 @@ class Scope:
         if matches:
             return matches[0][1].fragment
         return self.aliases.get(name.lower())
+
+
+def part_names(node: exp.Expr) -> list[str]:
+    """Parts of a qualified name, outermost first."""
+    parts: list[exp.Expr] = node.parts  # type: ignore[attr-defined]  # Tables and columns have it; sqlglot's base class does not.
+    return [part.name for part in parts]
 
 
 def fields_of(value: Fragment, names: Sequence[str]) -> Fragment:

@@ -10,14 +10,14 @@ from sqlglot import exp
 from insjo.kernel.errors import did_you_mean
 from insjo.sql.dialect.coercion import implicit
 from insjo.sql.dialect.compiling import CompiledQuery, QueryColumn
-from insjo.sql.dialect.fragments import AGGREGATE, VOLATILE, Fragment, name_of
+from insjo.sql.dialect.fragments import AGGREGATE, VOLATILE, WINDOW, Fragment, name_of
 from insjo.sql.dialect.functions.generators import is_generator
 from insjo.sql.dialect.functions.ordering import check_sortable, direction, sort_key
 from insjo.sql.dialect.labels import label
 from insjo.sql.dialect.relations import From
-from insjo.sql.dialect.scopes import fields_of
+from insjo.sql.dialect.scopes import fields_of, part_names
 from insjo.sql.dialect.types import BIGINT, Kind
-from insjo.sql.errors import PositionInvalid, UnresolvedColumn, UnsupportedFeature
+from insjo.sql.errors import ArgumentInvalid, PositionInvalid, UnresolvedColumn, UnsupportedFeature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,10 +72,22 @@ def compile_select(queries: QueryCompiler, node: exp.Expr, parent: Scope | None,
     selection = Selection(queries, node, clause, queries.expressions(scope, tables))  # type: ignore[arg-type]  # The one implementation.
     condition = node.args.get("where")
     if condition is not None:
-        selection.where = f" WHERE {selection.compiler.condition(condition.this, '`WHERE`').sql}"
+        selection.where = f" WHERE {_row_condition(selection, condition.this).sql}"
     _unfold_generators(selection)
     _select_list(selection)
     return _assembled(selection)
+
+
+def _row_condition(selection: Selection, node: exp.Expr) -> Fragment:
+    """The condition of WHERE, which sees single rows."""
+    condition = selection.compiler.condition(node, "`WHERE`")
+    if AGGREGATE in condition.flags:
+        message = "An aggregate cannot stand in `WHERE`, which looks at single rows."
+        raise ArgumentInvalid(message, hint="Put it into `HAVING`.")
+    if WINDOW in condition.flags:
+        message = "A window function cannot stand in `WHERE`."
+        raise ArgumentInvalid(message, hint="Put it into `QUALIFY`.")
+    return condition
 
 
 # ------------------------------------------------------------------------------------------------ select list
@@ -111,9 +123,9 @@ def _select_list(selection: Selection) -> None:
         if cells is not None:
             selection.items.extend(Item(name, fragment, explicit=True) for name, fragment in cells)
         elif isinstance(node, exp.Star):
-            selection.items.extend(_star(selection, node, selection.scope.visible()))
+            selection.items.extend(_star(node, selection.scope.visible()))
         elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
-            selection.items.extend(_star(selection, node.this, _qualified_star(selection, node)))
+            selection.items.extend(_star(node.this, _qualified_star(selection, node)))
         elif isinstance(node, exp.Alias):
             _add_alias(selection, node.alias, selection.compiler.compile(node.this))
         else:
@@ -129,7 +141,7 @@ def _add_alias(selection: Selection, name: str, fragment: Fragment) -> None:
 
 def _qualified_star(selection: Selection, node: exp.Expr) -> Iterable[tuple[str, Fragment]]:
     """`t.*` of a relation, or `s.*` of a struct."""
-    parts = [part.name for part in node.parts[:-1]]
+    parts = part_names(node)[:-1]
     relation = selection.scope.relation(parts)
     if relation is not None:
         return [(column.name, column.fragment) for column in relation.columns]
@@ -139,7 +151,7 @@ def _qualified_star(selection: Selection, node: exp.Expr) -> Iterable[tuple[str,
     return [(each.name, fields_of(value, [each.name])) for each in value.type.fields]
 
 
-def _star(selection: Selection, star: exp.Expr, columns: Iterable[tuple[str, Fragment]]) -> list[Item]:
+def _star(star: exp.Expr, columns: Iterable[tuple[str, Fragment]]) -> list[Item]:
     """Columns of a star without those of EXCEPT."""
     for key in ("replace", "rename", "ilike"):
         if star.args.get(key):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from insjo.sql.dialect.casts import cast
 from insjo.sql.dialect.coercion import common_type
 from insjo.sql.dialect.compiling import CompiledQuery, QueryColumn
-from insjo.sql.dialect.fragments import Fragment, name_of
+from insjo.sql.dialect.fragments import Fragment, name_of, select
 from insjo.sql.dialect.queries import Queries
 from insjo.sql.dialect.relations import BOUND_COLUMNS, BOUND_SQL
 from insjo.sql.dialect.session import SessionFacts
@@ -94,7 +94,7 @@ def _stored(compiled: CompiledQuery, target: Sequence[tuple[str, str]]) -> Compi
         _check_assignable(source, wanted, name)
         cells.append(f"{cast(source, wanted).seen().sql} AS {name_of(name)}")
         columns.append(QueryColumn(name, wanted, name))
-    return CompiledQuery(f"SELECT {', '.join(cells)} FROM ({compiled.sql}) AS s_", tuple(columns))
+    return CompiledQuery(select(", ".join(cells), f"({compiled.sql}) AS s_"), tuple(columns))
 
 
 def _check_assignable(source: Fragment, wanted: Type, name: str) -> None:

@@ -73,8 +73,10 @@ def _sum(call: Call, value: Fragment) -> Fragment:
 @aggregate("sum try_sum", 1)
 def total(call: Call) -> Fragment:
     """BIGINT of whole numbers, ten digits more of decimals, DOUBLE of the rest; too large raises, or gives NULL in `try_sum`."""
-    result = _sum(call, _summand(call)).seen()
-    return fill("TRY({0})", result.type, result) if call.name == "try_sum" else result
+    result = _sum(call, _summand(call))
+    if call.name == "try_sum" and result.type.kind is not Kind.DOUBLE:
+        return made(result.seen().sql.replace("CAST(", "TRY_CAST(", 1), result.type, result)
+    return result.seen()
 
 
 @aggregate("avg mean try_avg", 1)

@@ -167,17 +167,6 @@ def sort_array(call: Call) -> Fragment:
     return fill("list_sort({0}, 'ASC', 'NULLS FIRST')" if upwards else "list_sort({0}, 'DESC', 'NULLS LAST')", values.type, values)
 
 
-@scalar("array_sort", 1, 2)
-def array_sort(call: Call) -> Fragment:
-    """Upwards with NULLs last, or by a comparing lambda."""
-    values = array_argument(call, 0).seen()
-    if len(call) == 1:
-        return fill("list_sort({0}, 'ASC', 'NULLS LAST')", values.type, values)
-    from insjo.sql.dialect.functions.lambdas import sorted_by
-
-    return sorted_by(call, values)
-
-
 @scalar("slice", 3)
 def slice_array(call: Call) -> Fragment:
     """From a position counted from 1, or from the end if negative, so many elements."""
@@ -416,7 +405,6 @@ DEFINITIONS: tuple[Definition, ...] = (
     array_repeat,
     size,
     sort_array,
-    array_sort,
     slice_array,
     element_at,
     get,

@@ -39,7 +39,7 @@ def definitions() -> dict[str, Definition]:
     for each in catalogue.DEFINITIONS:
         for name in each.names:
             if name in found:
-                raise AssertionError(f"`{name}` is defined twice.")  # noqa: TRY003  # A mistake in this program.
+                raise AssertionError(f"`{name}` is defined twice.")  # A mistake in this program.
             found[name] = each
     return found
 

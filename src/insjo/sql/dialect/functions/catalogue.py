@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from insjo.sql.dialect.functions import (
     aggregates,
     arrays,
@@ -17,7 +19,9 @@ from insjo.sql.dialect.functions import (
     text,
     windows,
 )
-from insjo.sql.dialect.functions.registry import Definition
+
+if TYPE_CHECKING:
+    from insjo.sql.dialect.functions.registry import Definition
 
 DEFINITIONS: tuple[Definition, ...] = (
     *aggregates.DEFINITIONS,

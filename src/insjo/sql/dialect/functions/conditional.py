@@ -167,7 +167,7 @@ def current_schema(call: Call) -> Fragment:
 
 
 @scalar("current_metastore", 0)
-def current_metastore(call: Call) -> Fragment:
+def current_metastore(_: Call) -> Fragment:
     """There is one."""
     return string("insjo")
 

@@ -10,7 +10,7 @@ from sqlglot import exp
 from insjo.sql.dialect import operators
 from insjo.sql.dialect.casts import cast
 from insjo.sql.dialect.coercion import as_moment, as_wall, implicit
-from insjo.sql.dialect.fragments import Fragment, fail, fill, made, null, text_of
+from insjo.sql.dialect.fragments import Fragment, attempt, fail, fill, made, null, text_of
 from insjo.sql.dialect.functions import java_dates
 from insjo.sql.dialect.functions.registry import Call, Definition, scalar, template
 from insjo.sql.dialect.types import BIGINT, DATE, DOUBLE, INT, STRING, TIMESTAMP, TIMESTAMP_NTZ, Kind, Type, decimal, interval_of
@@ -32,7 +32,7 @@ _ORDER = ("day", "hour", "minute", "second")
 
 
 def _singular(unit: str) -> str:
-    return unit.lower().removesuffix("s") if unit.lower() not in {"s"} else "second"
+    return "second" if unit.lower() == "s" else unit.lower().removesuffix("s")
 
 
 def interval_literal(compiler: Compiler, node: exp.Expr) -> Fragment:
@@ -156,17 +156,17 @@ _INT_FIELDS: dict[str, str] = {
     "yearofweek": "isoyear({0})",
 }
 _FIELD_NAMES: dict[str, str] = {
-    **{name: "year" for name in ("year", "years", "y", "yr", "yrs")},
-    **{name: "quarter" for name in ("quarter", "qtr")},
-    **{name: "month" for name in ("month", "months", "mon", "mons")},
-    **{name: "week" for name in ("week", "weeks", "w")},
-    **{name: "day" for name in ("day", "days", "d")},
-    **{name: "dayofweek" for name in ("dayofweek", "dow")},
-    **{name: "dayofweek_iso" for name in ("dayofweek_iso", "dow_iso")},
-    **{name: "doy" for name in ("doy",)},
-    **{name: "hour" for name in ("hour", "hours", "h", "hr", "hrs")},
-    **{name: "minute" for name in ("minute", "minutes", "m", "min", "mins")},
-    **{name: "second" for name in ("second", "seconds", "s", "sec", "secs")},
+    **dict.fromkeys(("year", "years", "y", "yr", "yrs"), "year"),
+    **dict.fromkeys(("quarter", "qtr"), "quarter"),
+    **dict.fromkeys(("month", "months", "mon", "mons"), "month"),
+    **dict.fromkeys(("week", "weeks", "w"), "week"),
+    **dict.fromkeys(("day", "days", "d"), "day"),
+    **dict.fromkeys(("dayofweek", "dow"), "dayofweek"),
+    **dict.fromkeys(("dayofweek_iso", "dow_iso"), "dayofweek_iso"),
+    **dict.fromkeys(("doy",), "doy"),
+    **dict.fromkeys(("hour", "hours", "h", "hr", "hrs"), "hour"),
+    **dict.fromkeys(("minute", "minutes", "m", "min", "mins"), "minute"),
+    **dict.fromkeys(("second", "seconds", "s", "sec", "secs"), "second"),
     "yearofweek": "yearofweek",
 }
 
@@ -286,8 +286,8 @@ def next_day(call: Call) -> Fragment:
 
 
 _TRUNCATED = {
-    **{name: "year" for name in ("year", "yyyy", "yy")},
-    **{name: "month" for name in ("month", "mon", "mm")},
+    **dict.fromkeys(("year", "yyyy", "yy"), "year"),
+    **dict.fromkeys(("month", "mon", "mm"), "month"),
     "quarter": "quarter",
     "week": "week",
 }
@@ -335,10 +335,9 @@ def from_unixtime(call: Call) -> Fragment:
     return made(java_dates.writing(pattern, f"make_timestamp({seconds.sql} * 1000000)"), STRING, seconds)
 
 
-def _read(call: Call, target: Type) -> Fragment:
+def _read(call: Call, text: Fragment, target: Type) -> Fragment:
     """A text read by a pattern, as a timestamp, a timestamp without zone or a date."""
     found = java_dates.reading(call.constant_text(1, "pattern"))
-    text = call.take(0, STRING)
     wall = made(java_dates.wall_of(found, text.sql), TIMESTAMP_NTZ, text)
     value = cast(wall, target)
     if found.zoned and target.kind is not Kind.TIMESTAMP_NTZ:
@@ -362,8 +361,9 @@ def read_moment(call: Call) -> Fragment:
         if not (call.arg(0).type.is_datetime or call.arg(0).type.kind in {Kind.STRING, Kind.VOID} or call.arg(0).type.is_numeric):
             raise DatatypeMismatch(f"{call.label} does not take `{call.arg(0).type.text}`.")
         return cast(call.arg(0), target, safe=safe)
-    value = _read(call, target)
-    return fill("TRY({0})", target, value) if safe else value
+    return (
+        attempt([call.take(0, STRING)], lambda parts: _read(call, parts[0], target)) if safe else _read(call, call.take(0, STRING), target)
+    )
 
 
 @scalar("unix_timestamp to_unix_timestamp", 0, 2)
@@ -375,7 +375,7 @@ def unix_timestamp(call: Call) -> Fragment:
     if source.type.kind is Kind.STRING:
         if len(call) == 1:
             call.nodes.append(exp.Literal.string(_UNIX_PATTERN))
-        moment = _read(call, TIMESTAMP)
+        moment = _read(call, source, TIMESTAMP)
     else:
         moment = implicit(source, TIMESTAMP, call.label)
     return fill("insjo_floor_div(epoch_us({0}), 1000000)", BIGINT, moment)
@@ -416,19 +416,14 @@ def make_timestamp(call: Call) -> Fragment:
     """From year to second with fraction, and a zone."""
     parts = [call.take(index, BIGINT) for index in range(5)]
     seconds = implicit(call.arg(5), _SECOND_DIGITS, call.label) if not call.arg(5).type.is_integral else cast(call.arg(5), _SECOND_DIGITS)
-    micros = f"CAST({seconds.sql} * 1000000 AS BIGINT)"
-    wall = fill(
-        f"(CAST(make_date({{0}}, {{1}}, {{2}}) AS TIMESTAMP) + to_microseconds(insjo_time_us({{3}}, {{4}}, 0, 0) + insjo_in_range({micros}, 0, 60000000)))",
-        TIMESTAMP_NTZ,
-        *parts,
-        seconds,
-    )
+    micros = f"insjo_in_range(CAST({seconds.sql} * 1000000 AS BIGINT), 0, 60000000)"
+    day = f"CAST(make_date({parts[0].sql}, {parts[1].sql}, {parts[2].sql}) AS TIMESTAMP)"
+    time = f"to_microseconds(insjo_time_us({parts[3].sql}, {parts[4].sql}, 0, 0) + {micros})"
+    wall = made(f"({day} + {time})", TIMESTAMP_NTZ, *parts, seconds)
     if call.name == "make_timestamp_ntz":
         return wall
-    if len(call) == 7:  # noqa: PLR2004  # With a zone.
-        value = fill("insjo_to_instant({0}, {1})", TIMESTAMP, wall, call.take(6, STRING))
-    else:
-        value = cast(wall, TIMESTAMP)
+    zoned = len(call) == 7  # noqa: PLR2004  # With a zone.
+    value = fill("insjo_to_instant({0}, {1})", TIMESTAMP, wall, call.take(6, STRING)) if zoned else cast(wall, TIMESTAMP)
     return fill("TRY({0})", TIMESTAMP, value) if call.name.startswith("try_") else value
 
 

@@ -116,7 +116,8 @@ def _variant_explode(call: Call) -> Generated:
     value = call.arg(0)
     if value.type.kind is not Kind.VARIANT:
         raise DatatypeMismatch(f"{call.label} takes a variant, and not `{value.type.text}`.")
-    of_array = f"list_transform(json_extract({value.sql}, '$[*]'), lambda g_, n_: {_struct(['CAST(n_ - 1 AS INTEGER)', 'CAST(NULL AS VARCHAR)', 'g_'])})"
+    place = "CAST(n_ - 1 AS INTEGER)"
+    of_array = f"list_transform(json_extract({value.sql}, '$[*]'), lambda g_, n_: {_struct([place, 'CAST(NULL AS VARCHAR)', 'g_'])})"
     of_object = (
         f"list_transform(json_keys({value.sql}), lambda g_, n_: "
         f"{_struct(['CAST(n_ - 1 AS INTEGER)', 'g_', f'json_extract({value.sql}, insjo_key_path(g_))'])})"

@@ -62,9 +62,7 @@ def _hashed(family: str, value: Fragment, seed: Fragment) -> Fragment:
     kind = value.type.kind
     if kind is Kind.VOID:
         return seed
-    if kind in {Kind.TINYINT, Kind.SMALLINT, Kind.INT}:
-        shape, sql = "int", f"CAST({value.sql} AS INTEGER)"
-    elif kind is Kind.BOOLEAN:
+    if kind in {Kind.TINYINT, Kind.SMALLINT, Kind.INT} or kind is Kind.BOOLEAN:
         shape, sql = "int", f"CAST({value.sql} AS INTEGER)"
     elif kind is Kind.DATE:
         shape, sql = "int", f"CAST({value.sql} - DATE '1970-01-01' AS INTEGER)"

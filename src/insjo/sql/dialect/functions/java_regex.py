@@ -186,7 +186,7 @@ class _Reader:
         return "\\" + character if not character.isalnum() and character.isascii() else character
 
     def _quoted(self) -> str:
-        """Everything up to `\\E` stands for itself."""
+        """Everything up to backslash and E stands for itself."""
         end = self._pattern.find("\\E", self._at)
         text = self._pattern[self._at :] if end < 0 else self._pattern[self._at : end]
         self._at = len(self._pattern) if end < 0 else end + 2
@@ -220,7 +220,7 @@ class _Reader:
 
 
 def translate_replacement(replacement: str, pattern: Pattern) -> str:
-    """Replacement with `$1` in RE2's words, where a group is `\\1`."""
+    """Replacement with `$1` in RE2's words, where a backslash stands before the number of a group."""
     out: list[str] = []
     at = 0
     while at < len(replacement):

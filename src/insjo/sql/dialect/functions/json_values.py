@@ -75,9 +75,7 @@ def extract_path(source: Fragment, path: exp.Expr) -> Fragment:
             continue
         if isinstance(part, exp.JSONPathKey) and isinstance(part.this, str):
             steps.append((part.this, loose and not part.args.get("quoted")))
-        elif isinstance(part, exp.JSONPathSubscript) and isinstance(part.this, int):
-            steps.append((part.this, False))
-        elif isinstance(part, exp.JSONPathSubscript) and isinstance(part.this, str):
+        elif isinstance(part, exp.JSONPathSubscript) and isinstance(part.this, int | str):
             steps.append((part.this, False))
         elif isinstance(part, exp.JSONPathSubscript) and isinstance(part.this, exp.JSONPathWildcard):
             steps.append((None, False))
@@ -167,17 +165,13 @@ def json_text(sql: str, of_type: Type, *, keep_nulls: bool = False, depth: int =
     if kind in {Kind.FLOAT, Kind.DOUBLE}:
         text = convert(sql, of_type, STRING)
         return f"""CASE WHEN isfinite({sql}) THEN {text} WHEN {sql} IS NOT NULL THEN '"' || {text} || '"' END"""
-    if kind is Kind.BINARY:
-        return f"""('"' || base64({sql}) || '"')"""
-    if kind is Kind.VARIANT:
-        return f"CAST({sql} AS VARCHAR)"
     if kind is Kind.INTERVAL:
         message = "`to_json` of an interval is not supported."
         raise UnsupportedFeature(message)
-    return f"CAST({sql} AS VARCHAR)"
+    return f"""('"' || base64({sql}) || '"')""" if kind is Kind.BINARY else f"CAST({sql} AS VARCHAR)"
 
 
-def _struct_text(sql: str, of_type: Type, keep_nulls: bool, depth: int) -> str:  # noqa: FBT001  # Passed on from a keyword.
+def _struct_text(sql: str, of_type: Type, keep_nulls: bool, depth: int) -> str:  # Passed on from a keyword.
     parts = []
     for field in of_type.fields:
         body = json_text(f"struct_extract({sql}, {text_of(field.name)})", field.type, keep_nulls=keep_nulls, depth=depth)
@@ -269,7 +263,8 @@ def _scalar_from_json(sql: str, of_type: Type) -> str:
         return f"CASE WHEN json_type({sql}) IN {_WHOLE_TYPES} THEN TRY_CAST({text} AS {of_type.engine}) END"
     if kind in {Kind.FLOAT, Kind.DOUBLE}:
         special = f"{text} IN ('NaN', 'Infinity', '-Infinity', 'INF', '+INF', '-INF', '+Infinity')"
-        return f"CASE WHEN json_type({sql}) IN {_NUMBER_TYPES} OR (json_type({sql}) = 'VARCHAR' AND {special}) THEN TRY_CAST({text} AS {of_type.engine}) END"
+        fits = f"json_type({sql}) IN {_NUMBER_TYPES} OR (json_type({sql}) = 'VARCHAR' AND {special})"
+        return f"CASE WHEN {fits} THEN TRY_CAST({text} AS {of_type.engine}) END"
     if kind is Kind.DECIMAL:
         return (
             f"CASE WHEN json_type({sql}) IN {_NUMBER_TYPES} OR json_type({sql}) = 'VARCHAR' THEN TRY_CAST({text} AS {of_type.engine}) END"
@@ -326,7 +321,7 @@ def _infer(value: object) -> Any:  # noqa: ANN401  # A small tree: word, ("array
 
 
 def _merge(left: Any, right: Any) -> Any:  # noqa: ANN401  # As `_infer`.
-    if left == right or right == "NULL":
+    if right in (left, "NULL"):
         return left
     if left == "NULL":
         return right

@@ -116,8 +116,12 @@ def zip_with(call: Call) -> Fragment:
     return made(whole, array_of(body.type), left, right, body)
 
 
-def sorted_by(call: Call, values: Fragment) -> Fragment:
-    """Insertion sort by a comparing lambda: elements not greater, the new one, the rest."""
+@scalar("array_sort", 1, 2)
+def array_sort(call: Call) -> Fragment:
+    """Upwards with NULLs last; with a comparing lambda an insertion sort: elements not greater, the new one, the rest."""
+    values = array_argument(call, 0).seen()
+    if len(call) == 1:
+        return made(f"list_sort({values.sql}, 'ASC', 'NULLS LAST')", values.type, values)
     item = values.type.item
     names, body = _lambda(call, 1, (item, item))
     order = implicit(body, INT, call.label)
@@ -186,6 +190,7 @@ def map_zip_with(call: Call) -> Fragment:
 
 
 DEFINITIONS: tuple[Definition, ...] = (
+    array_sort,
     transform,
     filter_array,
     quantified,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from insjo.sql.dialect import operators
 from insjo.sql.dialect.casts import cast
 from insjo.sql.dialect.coercion import implicit
-from insjo.sql.dialect.fragments import VOLATILE, Fragment, fail, fill, made, null
+from insjo.sql.dialect.fragments import VOLATILE, Fragment, attempt, fail, fill, made, null
 from insjo.sql.dialect.functions.registry import MANY, Call, Definition, scalar, template
 from insjo.sql.dialect.types import BIGINT, DOUBLE, INT, STRING, TINYINT, Kind, Type, decimal
 from insjo.sql.errors import ArgumentInvalid, DatatypeMismatch, UnsupportedFeature
@@ -78,8 +78,8 @@ _TRIED = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "mod": "%
 @scalar("try_add try_subtract try_multiply try_divide try_mod", 2)
 def tried_arithmetic(call: Call) -> Fragment:
     """NULL in place of an overflow or a division by zero."""
-    result = operators.arithmetic(_TRIED[call.name.removeprefix("try_")], call.arg(0), call.arg(1)).seen()
-    return fill("TRY({0})", result.type, result)
+    operator = _TRIED[call.name.removeprefix("try_")]
+    return attempt([call.arg(0), call.arg(1)], lambda parts: operators.arithmetic(operator, parts[0], parts[1]))
 
 
 # ------------------------------------------------------------------------------------------------ rounding

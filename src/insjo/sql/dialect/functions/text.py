@@ -54,7 +54,8 @@ def concat_ws(call: Call) -> Fragment:
         else:
             parts.append(fill("[{0}]", array_of(STRING), as_text(argument, call.label)))
     whole = " || ".join(f"CAST({part.sql} AS VARCHAR[])" for part in parts) or "CAST([] AS VARCHAR[])"
-    sql = f"CASE WHEN {separator.sql} IS NOT NULL THEN coalesce(array_to_string(list_filter({whole}, lambda t_: t_ IS NOT NULL), {separator.sql}), '') END"
+    kept = f"list_filter({whole}, lambda t_: t_ IS NOT NULL)"
+    sql = f"CASE WHEN {separator.sql} IS NOT NULL THEN coalesce(array_to_string({kept}, {separator.sql}), '') END"
     return made(sql, STRING, separator, *parts)
 
 
@@ -135,10 +136,9 @@ def split_part(call: Call) -> Fragment:
     if place.whole == 0:
         raise ArgumentInvalid(f"{call.label} counts parts from 1.")
     raised = fail("INVALID_INDEX_OF_ZERO", "Parts are counted from 1.", STRING)
-    sql = (
-        f"CASE WHEN {place.sql} = 0 THEN {raised} WHEN {delimiter.sql} = '' THEN CASE WHEN abs({place.sql}) = 1 THEN {text.sql} ELSE '' END "
-        f"ELSE split_part({text.sql}, {delimiter.sql}, {place.sql}) END"
-    )
+    whole = f"CASE WHEN abs({place.sql}) = 1 THEN {text.sql} ELSE '' END"
+    part = f"CASE WHEN {delimiter.sql} = '' THEN {whole} ELSE split_part({text.sql}, {delimiter.sql}, {place.sql}) END"
+    sql = f"CASE WHEN {place.sql} = 0 THEN {raised} ELSE {part} END"
     return made(sql, STRING, text, delimiter, place)
 
 
@@ -256,9 +256,8 @@ def reverse(call: Call) -> Fragment:
 @scalar("replace", 2, 3)
 def replace_text(call: Call) -> Fragment:
     """All occurrences; without a third argument they are removed."""
-    return fill(
-        "replace({0}, {1}, {2})", STRING, call.take(0, STRING), call.take(1, STRING), call.take(2, STRING) if len(call) > 2 else string("")
-    )  # noqa: PLR2004  # The replacement.
+    new = call.take(2, STRING) if len(call) > 2 else string("")  # noqa: PLR2004  # The replacement.
+    return fill("replace({0}, {1}, {2})", STRING, call.take(0, STRING), call.take(1, STRING), new)
 
 
 @scalar("like ilike", 2, 3)

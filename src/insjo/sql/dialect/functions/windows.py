@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot import exp
-
 from insjo.kernel.errors import did_you_mean
 from insjo.sql.dialect.casts import cast
 from insjo.sql.dialect.coercion import common_type, implicit
@@ -16,6 +14,8 @@ from insjo.sql.dialect.types import DOUBLE, INT, VOID, Kind
 from insjo.sql.errors import DatatypeMismatch, UnresolvedColumn, UnsupportedFeature
 
 if TYPE_CHECKING:
+    from sqlglot import exp
+
     from insjo.sql.dialect.compiling import Compiler
 
 
