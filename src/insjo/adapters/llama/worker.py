@@ -22,6 +22,8 @@ NICENESS = 5
 PROMPT_CACHE_MIB = 256
 HTTP_THREADS = 4
 ERRORS_ONLY = 1
+TEMPERATURE = 0.2
+"""For callers who name none: a small model that is left to chance invents more."""
 
 
 def serve(order: dict[str, object]) -> int:
@@ -40,6 +42,7 @@ def serve(order: dict[str, object]) -> int:
     params.cpuparams_batch.n_threads = int(str(order["threads"]))
     params.n_threads_http = HTTP_THREADS
     params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.sampling.temp = TEMPERATURE
     # Its pages and its list of running prompts are doors that we did not ask for; its log would hold prompts.
     params.ui = False
     params.endpoint_slots = False
