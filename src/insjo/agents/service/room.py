@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from insjo.agents.service.actions import Actions
 from insjo.agents.service.agents import Agents
+from insjo.agents.service.assistant import Assistant
 from insjo.agents.service.chat import Chat
 from insjo.agents.service.conversations import Conversations
 from insjo.agents.service.knowledge import Knowledge
@@ -64,11 +66,31 @@ class AgentsRoom:
             threads=threads,
             clock=clock,
         )
+        self.actions = Actions(
+            database=database,
+            clock=clock,
+            access=access,
+            catalog=catalog,
+            gateway=gateway,
+            retrieval=retrieval,
+            agents=self.agents,
+        )
+        self.assistant = Assistant(
+            access=access,
+            catalog=catalog,
+            jobs=jobs,
+            gateway=gateway,
+            retrieval=retrieval,
+            agents=self.agents,
+            knowledge=self.knowledge,
+            actions=self.actions,
+            threads=threads,
+        )
 
     def start(self) -> None:
         """Forget what went with deleted schemas."""
         self.agents.sweep()
 
     async def close(self) -> None:
-        """End answers that still run; what they said so far is kept."""
+        """Stop answers that run, and keep what came of them."""
         await self.chat.close()

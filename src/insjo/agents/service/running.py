@@ -10,7 +10,6 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from insjo.access.service.flow import may_flow
 from insjo.access.types import UNLABELLED, Privilege, Provenance, SecurableKind, provenance_of
 from insjo.agents import prompting
 from insjo.agents.answering import ROWS_KEPT, answer_text, result_table, summary_of
@@ -19,9 +18,10 @@ from insjo.agents.drafting.reading import Unclear, draft, phrases_of
 from insjo.agents.language import language_of
 from insjo.agents.reading import check_reads
 from insjo.agents.service.knowledge import DOOR
+from insjo.agents.service.models import is_capable
 from insjo.agents.types import Cited, Delta, Finished, Notice, Retrieved, Source, ToolCalled, ToolReturned
 from insjo.agents.wording import say
-from insjo.gateway.types import Message, ServedKind
+from insjo.gateway.types import Message
 from insjo.kernel.errors import InsjoError, InvalidArgument, NotFound, PermissionDenied, Unimplemented
 from insjo.retrieval import types as retrieval
 from insjo.retrieval.types import AnswerSpec
@@ -233,19 +233,7 @@ class Running:
 
     def _writes_sql(self, ctx: RequestContext, run: _Run) -> bool:
         """Whether the model that would answer is big enough to be trusted with a statement."""
-        try:
-            endpoint = self._gateway.endpoints.get(ctx, run.agent.endpoint)
-        except InsjoError:  # Not for this caller, or gone: rules and examples answer all the same.
-            return False
-        label = run.provenance.label.join(UNLABELLED)
-        allowed = [each for each in endpoint.served if each.clearance is None or may_flow(label, each.clearance).allowed]
-        served = next(iter(allowed), None)
-        if served is None or served.kind is ServedKind.EMBEDDING:
-            return False
-        if served.kind is ServedKind.OPENAI:
-            return True
-        sizes = {each.name: each.size_bytes for each in self._gateway.endpoints.local_models(ctx)}
-        return sizes.get(served.model, 0) >= SQL_MODEL_BYTES_MIN
+        return is_capable(ctx, self._gateway, run.agent.endpoint, run.provenance.label.join(UNLABELLED), SQL_MODEL_BYTES_MIN)
 
     async def _written(self, ctx: RequestContext, run: _Run) -> AsyncGenerator[ChatEvent, None]:
         """A statement of the model: checked, run, and told what was wrong at most twice.

@@ -118,6 +118,7 @@ class InsjoAssistant extends HTMLElement {
     try {
       const done = await requestJson(`${this.dataset.actionUrl}${encodeURIComponent(action.action_id ?? "")}`, { json: {} });
       toast(done?.message || t("assistant_done"), "ok");
+      if (done?.secret) button.parentElement?.append(el("code", { class: "turn__secret", tabindex: "0", text: done.secret }));
       if (done?.href) button.after(el("a", { class: "button button--secondary button--small", href: safeAddress(done.href), text: t("assistant_open") }));
     } catch (error) {
       button.disabled = false;
