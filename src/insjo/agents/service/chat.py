@@ -68,6 +68,7 @@ class Chat:
         threads: Threads,
         clock: Clock,
         waiting_s: float = WAITING_S,
+        renew_s: float = RENEW_S,
     ) -> None:
         """Put together what answers; nothing runs yet."""
         self._conversations = conversations
@@ -76,6 +77,7 @@ class Chat:
         self._threads = threads
         self._clock = clock
         self._waiting_s = waiting_s
+        self._renew_s = renew_s
         self._attachments = Attachments(access=access, parser=parser, threads=threads)
         self._answering = Answering(gateway=gateway, retrieval=retrieval, agents=agents, threads=threads)
         self._running: dict[asyncio.Task[None], RunningAnswer] = {}
@@ -224,7 +226,7 @@ class Chat:
         stopping = asyncio.create_task(run.stop.wait())
         try:
             while not answer.done() and not run.stop.is_set():
-                done, _ = await asyncio.wait({answer, stopping}, timeout=RENEW_S, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait({answer, stopping}, timeout=self._renew_s, return_when=asyncio.FIRST_COMPLETED)
                 if not done and not await self._threads.run(self._conversations.renew, run.begun):
                     run.stop.set()
         finally:
@@ -289,7 +291,7 @@ class Chat:
             partial=stopped or failure is not None,
         )
         try:
-            conversation = await self._threads.run(self._conversations.finish, run.ctx, run.begun, message)
+            conversation, message = await self._threads.run(self._conversations.finish, run.ctx, run.begun, message)
         except ConversationNotFound as gone:
             await run.tell(_failed(failure or gone))
             return

@@ -199,14 +199,18 @@ class Conversations:
         with self._database.write() as writing:
             return store.renew_claim(writing, begun.conversation.id, begun.claim, until)
 
-    def finish(self, ctx: RequestContext, begun: Begun, answer: Message) -> Conversation:
-        """Keep the answer, and let the next one run; raises ConversationNotFound when the conversation was deleted meanwhile."""
+    def finish(self, ctx: RequestContext, begun: Begun, answer: Message) -> tuple[Conversation, Message]:
+        """Keep the answer, and let the next one run; gives both as they are kept.
+
+        Raises:
+            ConversationNotFound: The conversation was deleted meanwhile.
+        """
         with self._database.write() as writing:
             if not store.update_conversation(writing, begun.conversation.id, ctx.principal.id, {"updated_at": answer.created_at}):
                 raise _not_found(begun.conversation.id)
-            store.append_message(writing, begun.conversation.id, _row_of(answer))
+            number = store.append_message(writing, begun.conversation.id, _row_of(answer))
             store.release_claim(writing, begun.conversation.id, begun.claim)
-            return self._own(writing, ctx, begun.conversation.id)
+            return self._own(writing, ctx, begun.conversation.id), replace(answer, number=number)
 
     # --------------------------------------------------------------------------------------------------------------- details
 

@@ -188,9 +188,9 @@ def _told(event: ConversationEvent) -> tuple[str, dict[str, object]] | None:
         case Retrieved(count):
             name, content = "retrieved", {"count": count}
         case ToolCalled(tool, sql):
-            name, content = "tool", {"name": tool, "state": "called"} | ({"sql": sql} if sql else {})
+            name, content = "tool", {"name": tool, "state": "called", **({"sql": sql} if sql else {})}
         case ToolReturned(tool, summary):
-            name, content = "tool", {"name": tool, "state": "returned"} | ({"summary": summary} if summary else {})
+            name, content = "tool", {"name": tool, "state": "returned", **({"summary": summary} if summary else {})}
         case Delta(text):
             name, content = "delta", {"text": text}
         case Cited(source):
