@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference/ that say what the code says: settings, errors, commands and doors.
+"""Writes the pages of docs/reference/ that say what the code says: settings, errors, commands, doors and clients.
 
 `make reference` runs it; tests/arch/test_reference.py fails when a page is behind.
 """
@@ -61,6 +61,28 @@ Every route that Insjö answers. A path below `/api/`, `/v1/` and the other API 
 501 `NOT_IMPLEMENTED` with its name, never a made-up 200.
 """
 
+CLIENT_TESTS = ROOT / "tests" / "clients"
+CLIENTS = (
+    (
+        "databricks-sdk",
+        "`WorkspaceClient` of the official SDK for Python, with a personal access token.",
+        "test_databricks_*.py",
+    ),
+    (
+        "openai",
+        "`OpenAI` of the official package, with `base_url` at `/v1` and a personal access token as key.",
+        "test_openai.py",
+    ),
+)
+CLIENTS_HEAD = f"""# Official clients
+
+{WRITTEN.format(source="the marks `covers` in tests/clients")}
+
+These methods of unchanged official clients are called by the tests against a running server, and a test fails when it claims a
+method that it did not call. Everything else of the same APIs that is not among the [doors](doors.md) answers 501 with its name.
+How to point a client at Insjö: [official clients](../how-to/official-clients.md).
+"""
+
 
 # ------------------------------------------------------------------------------------------------------------------ settings
 
@@ -74,6 +96,27 @@ def settings_page() -> str:
         meaning = str(each.metadata["meaning"]) + (" Secret." if each.metadata["secret"] else "")
         rows.append(f"| `{each.name}` | `{PREFIX}{each.name.upper()}` | {default} | {_cell(meaning)} |\n")
     return SETTINGS_HEAD + "".join(rows)
+
+
+# ------------------------------------------------------------------------------------------------------------------- clients
+
+
+def clients_page() -> str:
+    """A section a client, a row a method that a test covers."""
+    parts = [CLIENTS_HEAD]
+    for client, note, files in CLIENTS:
+        covered = sorted({mark for path in sorted(CLIENT_TESTS.glob(files)) for mark in _covered(path)})
+        parts.append(f"\n## {client}\n\n{note}\n\n| Method | Test |\n|---|---|\n")
+        parts.extend(f"| `{method}` | `{test}` |\n" for method, test in covered)
+    return "".join(parts)
+
+
+def _covered(path: Path) -> Iterator[tuple[str, str]]:
+    """Methods in the marks `covers` of a module, each with the test that calls it."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.covers":
+                yield from ((ast.literal_eval(each), f"{path.relative_to(ROOT)}::{node.name}") for each in mark.args)  # type: ignore[attr-defined]  # Checked above.
 
 
 # -------------------------------------------------------------------------------------------------------------------- errors
@@ -230,7 +273,7 @@ def _cell(text: str) -> str:
 
 def pages() -> dict[str, str]:
     """Name of each generated page and its text.  Pages of modules that do not exist yet are left out."""
-    texts = {"settings.md": settings_page(), "errors.md": errors_page()}
+    texts = {"settings.md": settings_page(), "errors.md": errors_page(), "clients.md": clients_page()}
     for name, write in (("commands.md", commands_page), ("doors.md", doors_page)):
         try:
             texts[name] = write()

@@ -81,11 +81,18 @@ def test_wrong_expired_and_missing_tokens_are_told_apart_from_missing_rights(sit
     short = plain_client.tokens.create(comment="short", lifetime_seconds=1)
     deadline = time.monotonic() + 30
     client = site.client(token=short.token_value)
-    with pytest.raises(Unauthenticated, match="wrong or expired"):
-        while time.monotonic() < deadline:
-            client.current_user.me()
+    while _is_somebody(client):
+        assert time.monotonic() < deadline
     with pytest.raises(PermissionDenied, match="metastore admins"):
         site.client("nobody.special").users.create(user_name="x")
+
+
+def _is_somebody(client: WorkspaceClient) -> bool:
+    try:
+        client.current_user.me()
+    except Unauthenticated:
+        return False
+    return True
 
 
 @pytest.mark.covers("users.create", "users.list", "users.get", "users.patch", "users.update", "users.delete")
@@ -158,7 +165,7 @@ def test_catalogs(w: WorkspaceClient) -> None:
     assert w.catalogs.get(f"{name}_2").comment == "new"
     with pytest.raises(NotFound, match=f"`{name}`"):
         w.catalogs.get(name)
-    with pytest.raises(ResourceConflict, match="CATALOG_ALREADY_EXISTS|exists"):
+    with pytest.raises(ResourceConflict, match="exists"):
         w.catalogs.create(f"{name}_2".upper())
     w.schemas.create("inside", f"{name}_2")
     with pytest.raises(BadRequest, match=r"force|not empty|holds"):
@@ -203,8 +210,8 @@ def test_tables(w: WorkspaceClient, schema: str) -> None:
         ("belopp", "decimal(12,2)", ColumnTypeName.DECIMAL, True),
         ("tags", "map<string,array<int>>", ColumnTypeName.MAP, True),
     ]
-    assert (got.columns or ())[1].comment == "in kronor"
-    assert ((got.columns or ())[1].type_precision, (got.columns or ())[1].type_scale) == (12, 2)
+    second = (got.columns or [])[1]
+    assert (second.comment, second.type_precision, second.type_scale) == ("in kronor", 12, 2)
     assert (got.table_type, got.data_source_format) == (TableType.MANAGED, DataSourceFormat.DELTA)
     assert w.tables.exists(f"{schema}.orders").table_exists is True
     assert w.tables.exists(f"{schema}.order").table_exists is False

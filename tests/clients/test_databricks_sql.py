@@ -76,12 +76,13 @@ def links_of(w: WorkspaceClient, answer: StatementResponse) -> list[str]:
     found: list[str] = []
     part = answer.result
     while True:
+        following = None
         for link in part.external_links or ():
             assert link.external_link
             assert link.expiration
             found.append(link.external_link)
             following = link.next_chunk_index
-        if not part.external_links or following is None:
+        if following is None:
             return found
         part = w.statement_execution.get_statement_result_chunk_n(answer.statement_id, following)
 
@@ -108,8 +109,10 @@ def test_inline_json_has_every_type_as_text(w: WorkspaceClient, warehouse: str) 
         wait_timeout="50s",
     )
     assert rows(answer) == [
-        ["1", "9007199254740993", "1.50", "0.1", "true", 'å"x', None, "2024-02-29", "2024-02-29T12:30:00.000Z"]
-        + ["[1,2]", '{"k":1}', '{"x":1,"y":"z"}', "AP8="],
+        [
+            *("1", "9007199254740993", "1.50", "0.1", "true", 'å"x', None, "2024-02-29", "2024-02-29T12:30:00.000Z"),
+            *("[1,2]", '{"k":1}', '{"x":1,"y":"z"}', "AP8="),
+        ]
     ]
     assert answer.manifest is not None
     assert answer.manifest.schema is not None
@@ -153,7 +156,7 @@ def test_parameters_are_values_and_never_sql(w: WorkspaceClient, warehouse: str,
 
 
 def test_catalog_and_schema_of_a_statement(w: WorkspaceClient, warehouse: str, numbers: str) -> None:
-    short = numbers.split(".")[-1]
+    short = numbers.rpartition(".")[2]
     answer = w.statement_execution.execute_statement(
         f"SELECT count(*), current_catalog(), current_schema() FROM {short}", warehouse, catalog="main", schema="default"
     )

@@ -6,9 +6,10 @@ import base64
 import csv
 import io
 import json
+import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,6 +49,11 @@ def column_texts(column: pa.ChunkedArray) -> list[str | None]:
         return _timestamps(column)
     if pa.types.is_float64(kind):
         return _doubles(column)
+    if pa.types.is_float32(kind):  # Arrow writes as many digits as a float has; Python would write those of a double.
+        return [None if text is None else float_text(float(text)) for text in pc.cast(column, pa.string()).to_pylist()]
+    if pa.types.is_nested(kind):
+        values = column.to_pylist()
+        return [None if value is None else json.dumps(plain(value, kind), ensure_ascii=False, separators=(",", ":")) for value in values]
     return [None if value is None else value_text(value) for value in column.to_pylist()]
 
 
@@ -88,16 +94,14 @@ def value_text(value: object) -> str:  # noqa: PLR0911  # One line a type is the
         return value.isoformat()
     if isinstance(value, timedelta):
         return str(value)
-    if isinstance(value, list | dict | tuple):
-        return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
     return str(value)
 
 
 def float_text(value: float) -> str:
     """A double as Java writes it where that differs from Python: no exponent between 1e-3 and 1e7, `Infinity`, `NaN`."""
-    if value != value:  # noqa: PLR0124  # Only NaN differs from itself.
+    if math.isnan(value):
         return "NaN"
-    if value in {float("inf"), float("-inf")}:
+    if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     if value == 0 or PLAIN_FROM <= abs(value) < PLAIN_BELOW:
         text = format(Decimal(repr(value)), "f")
@@ -115,19 +119,25 @@ def timestamp_text(value: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec=digits) + zone
 
 
-def plain(value: object) -> object:
-    """A nested value in JSON types; a map with text keys is an object."""
-    if isinstance(value, list) and value and all(isinstance(item, tuple) and len(item) == 2 for item in value):  # noqa: PLR2004
-        return {str(plain(key)): plain(item) for key, item in value}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if value is None or isinstance(value, bool | int | str):
-        return value
+def plain(value: Any, kind: pa.DataType) -> object:  # noqa: ANN401  # Whatever Arrow gives for the type.
+    """A nested value in JSON types; a map is an object with the texts of its keys."""
+    if value is None:
+        return None
+    if pa.types.is_map(kind):
+        return {_key_text(plain(key, kind.key_type)): plain(item, kind.item_type) for key, item in value}
+    if pa.types.is_struct(kind):
+        return {field.name: plain(value[field.name], field.type) for field in kind}
+    if pa.types.is_nested(kind):
+        return [plain(item, kind.value_type) for item in value]
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else float_text(value)  # noqa: PLR0124
-    return value_text(value)
+        number = float(pc.cast(pa.scalar(value, kind), pa.string()).as_py()) if pa.types.is_float32(kind) else value
+        return number if math.isfinite(number) else float_text(number)
+    return value if isinstance(value, bool | int | str) else value_text(value)
+
+
+def _key_text(key: object) -> str:
+    """A key as text; JSON has no others."""
+    return key if isinstance(key, str) else json.dumps(key, ensure_ascii=False, separators=(",", ":"))
 
 
 def ipc_bytes(table: pa.Table) -> bytes:
