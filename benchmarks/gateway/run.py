@@ -3,7 +3,7 @@
 The provider and the load clients are small C programs, so that what is measured is the gateway.  Load and provider run on the first
 core, the gateway with one worker on the second.  Takes about a minute; needs gcc.
 
-    python benchmarks/gateway/run.py [--seconds 2] [--json results.json]
+    python benchmarks/gateway/run.py [--quick] [--json results.json]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -19,8 +20,9 @@ import sys
 import tempfile
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 TOOLS = ("upstream", "pload", "sload")
 LIMITS = {"rps_share_16": 0.12, "cpu_us_16": 150.0, "added_ms_1": 0.3, "added_ms_16": 2.0, "event_cpu_us": 60.0, "rss_mb": 120.0}
+STANDARD_S, QUICK_S = 3.0, 1.0
+"""Time of each measurement of whole answers."""
+
+DRIFT_MAX = 0.1
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -58,7 +64,7 @@ def on_core(core: int, command: list[str]) -> list[str]:
 @contextlib.contextmanager
 def running(command: list[str], *, stdin: int | None = None, stdout: int | None = None) -> Iterator[subprocess.Popen[str]]:
     """A child process until the block ends."""
-    with subprocess.Popen(command, text=True, stdin=stdin, stdout=stdout) as process:
+    with subprocess.Popen(command, text=True, stdin=stdin, stdout=stdout, cwd=HERE.parent.parent) as process:
         try:
             yield process
         finally:
@@ -138,6 +144,14 @@ def first_request(port: int, token: str) -> None:
             time.sleep(0.005)
 
 
+def start(stack: contextlib.ExitStack, script: list[str]) -> dict[str, Any]:
+    """Start a server on the second core; gives what it told when it was ready."""
+    command = on_core(1, [sys.executable, "-m", f"benchmarks.gateway.{script[0]}", *script[1:]])
+    server = stack.enter_context(running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    told: dict[str, Any] = json.loads(server.stdout.readline() if server.stdout else "{}")
+    return told
+
+
 def measure(seconds: float) -> dict[str, float]:
     """All figures."""
     found: dict[str, float] = {}
@@ -146,10 +160,9 @@ def measure(seconds: float) -> dict[str, float]:
         compile_tools(folder)
         upstream = free_port()
         stack.enter_context(running(on_core(0, [str(folder / "upstream"), f"{upstream}:0:0:0:100"])))
+        bare = start(stack, ["bare", "--upstream", str(upstream)])
         began = time.monotonic()
-        command = on_core(1, [sys.executable, str(HERE / "serve.py"), "--folder", name, "--upstream", str(upstream)])
-        server = stack.enter_context(running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-        told = json.loads(server.stdout.readline() if server.stdout else "{}")
+        told = start(stack, ["serve", "--folder", name, "--upstream", str(upstream)])
         port, token, pid = told["port"], told["token"], told["pid"]
         first_request(port, token)
         found["first_request_s"] = time.monotonic() - began
@@ -158,6 +171,8 @@ def measure(seconds: float) -> dict[str, float]:
         for callers in (1, 16, 64):
             direct = whole(folder, upstream, "sk-test", callers, seconds)
             ours = whole(folder, port, token, callers, seconds, pid)
+            passed = whole(folder, bare["port"], "none", callers, seconds, bare["pid"])
+            found[f"bare_rps_{callers}"], found[f"bare_cpu_us_{callers}"] = passed["rps"], passed["cpu_us"]
             found[f"direct_rps_{callers}"] = direct["rps"]
             found[f"rps_{callers}"] = ours["rps"]
             found[f"rps_share_{callers}"] = ours["rps"] / direct["rps"]
@@ -175,21 +190,29 @@ def measure(seconds: float) -> dict[str, float]:
         found["stream_errors"] = ours["err"]
         found["kb_a_stream"] = open_streams(folder, port, token, pid, 500)
         found["rss_mb"] = rss_mb(pid)
+        again = whole(folder, bare["port"], "none", 16, seconds, bare["pid"])
+        found["drift"] = again["cpu_us"] / found["bare_cpu_us_16"] - 1
     return found
 
 
 def show(found: dict[str, float]) -> None:
     """The table."""
-    print(f"{'callers':>8} {'direct req/s':>13} {'ours req/s':>11} {'share':>7} {'added p50 ms':>13} {'CPU us/request':>15} {'errors':>7}")
+    columns = ("direct_rps", "bare_rps", "rps", "rps_share", "added_ms", "bare_cpu_us", "cpu_us", "errors")
+    titles = ("direct req/s", "bare req/s", "ours req/s", "of direct", "added p50 ms", "bare CPU us", "our CPU us", "errors")
+    print(f"{'callers':>8} " + " ".join(f"{title:>13}" for title in titles))
+    forms = (",.0f", ",.0f", ",.0f", ".1%", ".3f", ".0f", ".0f", ".0f")
     for callers in (1, 16, 64):
-        row = [found[f"{name}_{callers}"] for name in ("direct_rps", "rps", "rps_share", "added_ms", "cpu_us", "errors")]
-        print(f"{callers:>8} {row[0]:>13,.0f} {row[1]:>11,.0f} {row[2]:>7.1%} {row[3]:>13.3f} {row[4]:>15.0f} {row[5]:>7.0f}")
+        row = (f"{found[f'{name}_{callers}']:>13{form}}" for name, form in zip(columns, forms, strict=True))
+        print(f"{callers:>8} " + " ".join(row))
+    print("bare: the same server and client passing the bytes on, without key, rights, labels, audit and usage")
     print(f"\nstreams as fast as they go: direct {found['direct_events_s']:,.0f} events/s, ours {found['events_s']:,.0f}", end="")
     print(f" ({found['burst_event_cpu_us']:.1f} us CPU an event)")
     print(f"32 paced streams of 100 events/s: {found['event_cpu_us']:.1f} us CPU an event, first token", end=" ")
     print(f"{found['first_token_later_ms']:+.2f} ms, p99 gap {found['gap_p99_ms']:.1f} ms (direct {found['direct_gap_p99_ms']:.1f})")
     print(f"memory {found['rss_begin_mb']:.0f} MB at first, {found['rss_mb']:.0f} MB after;", end=" ")
     print(f"{found['kb_a_stream']:.1f} KB an open stream; first request {found['first_request_s']:.2f} s after the process started\n")
+    if abs(found["drift"]) > DRIFT_MAX:
+        print(f"VOID: the baseline moved by {found['drift']:+.0%} during the run; others use this machine\n")
     for name, limit in LIMITS.items():
         at_least = name.startswith("rps_share")
         good = found[name] >= limit if at_least else found[name] <= limit
@@ -199,10 +222,12 @@ def show(found: dict[str, float]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.0, help="time of each measurement of whole answers")
+    parser.add_argument("--quick", action="store_true", help="a shorter run")
     parser.add_argument("--json", type=Path, default=None, help="write the figures here as well")
     chosen = parser.parse_args()
-    found = measure(chosen.seconds)
+    cores, python = os.cpu_count(), platform.python_version()
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cores} cores, load {os.getloadavg()[0]:.1f}, Python {python}, {platform.machine()}\n")
+    found = measure(QUICK_S if chosen.quick else STANDARD_S)
     show(found)
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=2), encoding="utf-8")

@@ -6,17 +6,12 @@ Prints one line of JSON (port, token, process id) when the first request can com
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import socket
-import sys
-import threading
+import cProfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-import uvicorn
-
+from benchmarks.gateway.bare import serve
 from insjo.access.service.facade import Access
 from insjo.access.types import Clearance, Label, Level, Privilege, SecurableKind
 from insjo.adapters.openai_wire.client import OpenAIWire
@@ -87,27 +82,11 @@ def main() -> None:
     chosen = parser.parse_args()
     services, token = build(chosen.folder, chosen.upstream)
     app = OpenAIDoor(cast("Any", services), nothing)
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(2048)
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", loop="uvloop", http="httptools", ws="none", access_log=False)
-    server = uvicorn.Server(config)
-
-    def stop() -> None:
-        sys.stdin.read()
-        server.should_exit = True
-        server.force_exit = True
-
-    threading.Thread(target=stop, daemon=True).start()
-    print(json.dumps({"port": listener.getsockname()[1], "token": token, "pid": os.getpid()}), flush=True)
     if chosen.profile is None:
-        server.run(sockets=[listener])
+        serve(app, token=token)
     else:
-        import cProfile
-
         profile = cProfile.Profile()
-        profile.runcall(server.run, sockets=[listener])
+        profile.runcall(serve, app, token=token)
         profile.dump_stats(chosen.profile)
     services.gateway.usage.close()
     services.access.close()

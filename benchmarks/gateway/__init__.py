@@ -1,0 +1,1 @@
+"""What the gateway costs, measured against the same requests without it."""
