@@ -242,18 +242,23 @@ async def _form(call: Call) -> FormData:
     if announced.isdigit() and int(announced) > FORM_BYTES_MAX:
         raise too_large(FORM_BYTES_MAX)
 
+    size = 0
+
     async def pieces() -> AsyncGenerator[bytes, None]:
-        size = 0
+        nonlocal size
         async for piece in request.stream():
             size += len(piece)
             if size > FORM_BYTES_MAX:
-                raise too_large(FORM_BYTES_MAX)
+                # The parser's own error, since for that one it closes its files.
+                raise MultiPartException("too large")
             yield piece
 
     parser = MultiPartParser(request.headers, pieces(), max_files=FILES_MAX, max_fields=FIELDS_MAX, max_part_size=4 * TEXT_CHARS_MAX)
     try:
         return await parser.parse()
     except MultiPartException as error:
+        if size > FORM_BYTES_MAX:
+            raise too_large(FORM_BYTES_MAX) from error
         raise InvalidArgument(f"The form cannot be read: {error.message}") from error
 
 
