@@ -6,12 +6,13 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from insjo.kernel.context import PrincipalRef, RequestContext
-from insjo.kernel.errors import Unimplemented
+from insjo.kernel.errors import InvalidArgument, Unimplemented
 from insjo.kernel.ids import new_id
 from insjo.web.authentication import authenticate
 from insjo.web.databricks.routes import ROUTES as DATABRICKS_ROUTES
@@ -97,7 +98,9 @@ async def _serve(route: DoorRoute, services: Services, request: Request) -> Resp
         return await route.call(Call(request, services, ctx))
     except ClientDisconnect:
         return Response(status_code=CLIENT_GONE)
-    except Exception as error:  # noqa: BLE001  # The last line: whatever happens, the caller gets an answer in the door's form.
+    except Exception as caught:  # noqa: BLE001  # The last line: whatever happens, the caller gets an answer in the door's form.
+        # Starlette says so when it cannot read a form.
+        error = InvalidArgument(caught.detail) if isinstance(caught, HTTPException) else caught
         if route.door == "page":
             return await render_page_error(error, request, services)
         return render(error, route.door, _request_id(request))
@@ -105,8 +108,11 @@ async def _serve(route: DoorRoute, services: Services, request: Request) -> Resp
 
 async def _not_there(request: Request, services: Services) -> Response:
     """A path that no route has: 501 with its name for an API, 404 for a page."""
-    path = request.url.path
+    path = str(request.scope["path"])
     if path.startswith(API_PREFIXES):
+        if not path.isprintable():
+            wrong = InvalidArgument("The path holds a character that no path may have.")
+            return render(wrong, "databricks", _request_id(request))
         name = f"`{request.method} {path}`"
         missing = Unimplemented(f"{name} is not implemented by Insjö.", hint="The reference of doors lists what is.")
         return render(missing, "databricks", _request_id(request))

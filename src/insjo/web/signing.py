@@ -32,7 +32,7 @@ class LinkSigner:
 
     def check(self, thing: str, principal_id: str, expires_s: int, signature: str, *, now_s: float) -> None:
         """Raise LinkRefused unless the signature fits and the time has not come."""
-        if not hmac.compare_digest(self.sign(thing, principal_id, expires_s), signature):
+        if not hmac.compare_digest(self.sign(thing, principal_id, expires_s).encode(), signature.encode("utf-8", "replace")):
             raise LinkRefused("This link is not valid.")
         if now_s > expires_s:
             raise LinkRefused("This link has expired.", hint="Fetch the statement's chunk again for a new one.")
