@@ -290,6 +290,7 @@ class _Account:
     """What the supervisor counts."""
 
     failures: int = 0
+    failed_starts: int = 0
     restarts: int = 0
     last_error: str = ""
     last_tail: tuple[str, ...] = field(default_factory=tuple)
@@ -341,9 +342,9 @@ class Supervisor:
         return self._account.restarts
 
     @property
-    def failures(self) -> int:
-        """How many starts in a row failed, or ended soon; 0 while all is well."""
-        return 0 if self._state is ChildState.READY else self._account.failures
+    def failed_starts(self) -> int:
+        """How many starts in a row failed; 0 once a child was ready."""
+        return self._account.failed_starts
 
     @property
     def last_error(self) -> str:
@@ -420,11 +421,13 @@ class Supervisor:
                 self._on_ready(child)
         except Exception as error:  # noqa: BLE001  # Whatever fails at a start is a failed start; the supervisor must live on.
             self._account.last_error = str(error)
+            self._account.failed_starts += 1
             if child is not None:
                 child.kill()
                 self._forget(child)
             return 0.0
         began = time.monotonic()
+        self._account.failed_starts = 0
         self._enter(ChildState.READY)
         if self._stop_asked.is_set():
             child.stop()

@@ -115,6 +115,7 @@ def test_a_child_that_cannot_start_is_tried_again_with_growing_waits_and_stops_w
     supervisor = Supervisor(lambda: spec("raise SystemExit(1)"), back_off=BackOff(first_s=0.01, cap_s=0.05))
     supervisor.start()
     until(lambda: supervisor.restarts >= 3)
+    assert supervisor.failed_starts >= 3
     with pytest.raises(ChildFailed, match="exit code 1"):
         supervisor.wait_ready(0.01)
     supervisor.stop()

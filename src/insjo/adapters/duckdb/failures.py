@@ -18,6 +18,7 @@ from insjo.sql.errors import (
     StatementCancelled,
     StatementFailed,
     StatementTimedOut,
+    UnsupportedFeature,
     WorkerDied,
 )
 
@@ -36,6 +37,7 @@ _KINDS: dict[str, type[InsjoError]] = {
         StatementTimedOut,
         OutOfMemory,
         DiskFull,
+        UnsupportedFeature,
         WorkerDied,
     )
 }
@@ -49,7 +51,7 @@ _HINTS = {
     WorkerDied.code: "Repeat the statement: another worker has taken over.",
 }
 # The codes that our macros raise as `[CODE] message`.
-_RAISED = re.compile(r"\[([A-Z][A-Z_.]+)\] (.*)", re.DOTALL)
+_RAISED = re.compile(r"\[([A-Z][A-Z_.]+)\] (.*?)(?:' to INT64.*)?$", re.DOTALL)
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"no space left on device|disk quota exceeded|ENOSPC", DiskFull.code),
     (r"out of memory|bad_alloc|cannot allocate memory|max_temp_directory_size|failed to offload|realloc of size", OutOfMemory.code),
@@ -70,7 +72,8 @@ def classify(text: str) -> tuple[str, str]:
     """Code and showable message for what the engine said."""
     raised = _RAISED.search(text)
     if raised:
-        return raised[1], clean(raised[2])
+        code = "INVALID_ARRAY_INDEX" if raised[1].startswith("INVALID_ARRAY_INDEX") else raised[1]
+        return code, raised[2].strip()[:_MESSAGE_CHARS_MAX] or "The statement raised an error."
     folded = text.casefold()
     for pattern, code in _PATTERNS:
         if re.search(pattern, folded, re.IGNORECASE):
@@ -80,7 +83,9 @@ def classify(text: str) -> tuple[str, str]:
 
 def clean(text: str) -> str:
     """The engine's message without paths, without the excerpt of our generated SQL and without the engine's advice on its settings."""
-    first = re.split(r"\n\s*\n|\nLINE \d+:|\nCandidate|\n\s*Candidate|\nPossible solutions", text, maxsplit=1)[0]
+    first = re.split(
+        r"\n\s*\n|\nLINE \d+:|\nCandidate|\n\s*Candidate|\nPossible solutions|\nThis limit was set|\nEither add it", text, maxsplit=1
+    )[0]
     short = _PATH.sub("<file>", _KIND_PREFIX.sub("", first.strip())).replace("\n", " ")
     short = re.sub(r"\s*(You can use|Try|Use) try_cast.*$", "", short, flags=re.IGNORECASE)
     return short[:_MESSAGE_CHARS_MAX] or "The engine gave no reason."

@@ -200,7 +200,7 @@ class WorkerPool:
                 raise StatementCancelled(message)
             if time.monotonic() >= deadline_s:
                 raise WarehouseBusy("The statement waited too long for a SQL worker.", hint="Repeat later.")
-            if not self._idle and not self._busy and all(slot.supervisor.failures >= FAILURES_HOPELESS for slot in self._slots):
+            if not self._idle and not self._busy and all(slot.supervisor.failed_starts >= FAILURES_HOPELESS for slot in self._slots):
                 raise WorkerDied(f"No SQL worker can be started. {self._reason()}")
             position = self._waiting.index(ticket) + 1
             if on_queue is not None and position != told:
