@@ -248,5 +248,6 @@ def delete_expired_actions(connection: sa.Connection, now: datetime) -> None:
 
 def delete_oldest_actions(connection: sa.Connection, owner_id: str, kept: int) -> None:
     """Leave somebody only the newest waiting actions."""
-    newest = sa.select(actions.c.id).where(actions.c.owner_id == owner_id).order_by(actions.c.id.desc()).limit(kept)
+    latest = (actions.c.expires_at.desc(), actions.c.id.desc())
+    newest = sa.select(actions.c.id).where(actions.c.owner_id == owner_id).order_by(*latest).limit(kept)
     connection.execute(sa.delete(actions).where(actions.c.owner_id == owner_id, actions.c.id.not_in(newest)))
