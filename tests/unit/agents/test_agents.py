@@ -21,8 +21,10 @@ EXAMPLES = (
     ("How many flights left from JFK?", "SELECT count(*) AS flights FROM main.air.flights WHERE origin = 'JFK'"),
     (
         "Which airline had the most flights?",
-        "SELECT a.name, count(*) AS flights FROM main.air.flights f JOIN main.air.airlines a ON f.carrier = a.carrier "
-        "GROUP BY a.name ORDER BY flights DESC, a.name LIMIT 1",
+        (
+            "SELECT a.name, count(*) AS flights FROM main.air.flights f JOIN main.air.airlines a ON f.carrier = a.carrier "
+            "GROUP BY a.name ORDER BY flights DESC, a.name LIMIT 1"
+        ),
     ),
 )
 
@@ -41,9 +43,9 @@ def collected(events: AsyncGenerator[ChatEvent, None]) -> list[ChatEvent]:
     return asyncio.run(collect())
 
 
-def asked(house: House, ctx: RequestContext, name: str, question: str, **options: Any) -> Finished:
+def asked(house: House, ctx: RequestContext, name: str, question: str) -> Finished:
     """The last event of a run."""
-    last = collected(house.room.agents.run(ctx, name, question, **options))[-1]
+    last = collected(house.room.agents.run(ctx, name, question))[-1]
     assert isinstance(last, Finished)
     return last
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from insjo.agents.drafting import words as w
-from insjo.agents.drafting.query import Filter, Join, Measure, Operator, Query
-from insjo.agents.drafting.tables import column_matches, means, table_matches
+from insjo.agents.drafting.conditions import YEARS, condition_on, measure_of
+from insjo.agents.drafting.query import Filter, Join, Measure, Query
+from insjo.agents.drafting.tables import ColumnMatch, column_matches, column_parts, means, table_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from insjo.agents.drafting.tables import ColumnFacts, ColumnMatch, TableFacts, Value
+    from insjo.agents.drafting.tables import ColumnFacts, TableFacts, Value
 
 PHRASE_WORDS_MAX: Final = 4
 TOP_DEFAULT: Final = 10
@@ -21,8 +22,9 @@ WHO_DISTANCE_MAX: Final = 2
 LIMIT_MAX: Final = 1000
 GAP_MAX: Final = 3
 VALUE_CHARS_MIN: Final = 2
+VALUE_WEIGHT: Final = 2.0
+PARTLY: Final = 0.5
 YEAR_DIGITS: Final = 4
-YEARS: Final = range(1800, 2201)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEY_PARTS = frozenset({"id", "no", "nr", "number", "key", "code"})
 _DATE_PARTS = frozenset({"year", "month", "day", "hour", "minute", "week"})
@@ -177,12 +179,15 @@ class _Reading:
     def _table_of_columns(self) -> TableFacts | None:
         """The table whose columns or values the question names."""
         open_tables = [each for each in self.tables if each.full_name == self.prefer] or list(self.tables)
-        scores: dict[str, int] = {}
+        whole: dict[str, set[int]] = {}
+        partly: dict[str, set[int]] = {}
         for match in column_matches(self.tokens, open_tables):
-            if match.whole:
-                scores[match.table.full_name] = max(scores.get(match.table.full_name, 0), match.words)
+            (whole if match.whole else partly).setdefault(match.table.full_name, set()).update(range(match.start, match.end))
+        scores = {each.full_name: 0.0 for each in open_tables if each.full_name in whole or each.full_name in partly}
+        for name in scores:
+            scores[name] = len(whole.get(name, ())) + PARTLY * len(partly.get(name, set()) - whole.get(name, set()))
         for each in (value for values in self.values.values() for value in values):
-            scores[each.table] = scores.get(each.table, 0) + 2
+            scores[each.table] = scores.get(each.table, 0.0) + VALUE_WEIGHT
         best = [each for each in open_tables if scores.get(each.full_name, 0) == max(scores.values(), default=0)] if scores else []
         if len(best) == 1:
             return best[0]
@@ -239,7 +244,7 @@ class _Reading:
                 return each
         for words, names in ((w.FROM, w.FROM_NAMES), (w.TO, w.TO_NAMES)):
             if before and before[-1] in words:
-                fitting = [each for each in found if set(_parts(table, each.column)) & names]
+                fitting = [each for each in found if set(column_parts(table, each.column)) & names]
                 if len(fitting) == 1:
                     return fitting[0]
         self.unclear = Unclear("column", tuple(each.column for each in found))
@@ -346,7 +351,7 @@ class _Reading:
         column = self._column_near(table, start, end, moment=isinstance(value, str))
         if column is None:
             return
-        condition = _condition(column, operator, value)
+        condition = condition_on(column, operator, value)
         if condition is None:
             return
         self.filters.append(condition)
@@ -494,7 +499,7 @@ class _Reading:
             if len(keys) == 1:
                 self.distinct = True
                 self._take(start)
-                self.rest.append(_whole(table, keys[0], start))
+                self.rest.append(ColumnMatch(table, keys[0], start, start + 1, whole=True, words=1))
                 return
 
     def _group_by_other(self, table: TableFacts) -> None:
@@ -541,7 +546,7 @@ class _Reading:
         function = self.aggregate or (self.superlative if column is not None else w.COUNT)
         if not self.aggregate and not self.superlative and not (self.named and column is None):
             return Unclear("nothing")
-        measure = _measure(function, column, distinct=self.distinct)
+        measure = measure_of(function, column)
         if measure is None:
             return Unclear("column", tuple(each.name for each in table.columns if each.is_number))
         ordered = bool(self.superlative)
@@ -559,8 +564,7 @@ class _Reading:
         """One number."""
         if self.superlative:
             return Unclear("nothing")
-        distinct = self.distinct or (self.aggregate == w.COUNT and column is not None)
-        measure = _measure(self.aggregate, column, distinct=distinct)
+        measure = measure_of(self.aggregate, column)
         if measure is None:
             return Unclear("column", tuple(each.name for each in table.columns if each.is_number))
         return Query(table, measure, filters)
@@ -572,39 +576,3 @@ class _Reading:
         if asks_for_rows or (self.limit or 0) > 1:
             return Query(table, filters=filters, order=column, descending=descending, limit=self.limit or 1)
         return Query(table, Measure(self.superlative, column), filters)
-
-
-def _condition(column: ColumnFacts, operator: str, value: float | str) -> Filter | None:
-    """A condition; a year compares with the year of a moment."""
-    known: Mapping[str, Operator] = {"=": "=", ">": ">", ">=": ">=", "<": "<", "<=": "<="}
-    if column.is_moment and not isinstance(value, str):
-        return Filter(column, known[operator], value, "year") if value in YEARS else None
-    return Filter(column, known[operator], value)
-
-
-def _measure(function: str, column: ColumnFacts | None, *, distinct: bool) -> Measure | None:
-    """A measure that makes sense, or None."""
-    if function == w.COUNT:
-        return (
-            Measure(function, column, distinct=column is not None)
-            if distinct or column is None
-            else Measure(function, column, distinct=True)
-        )
-    if column is None:
-        return None
-    if function in {w.AVERAGE, w.SUM, w.MEDIAN} and not column.is_number:
-        return None
-    return Measure(function, column)
-
-
-def _parts(table: TableFacts, column: str) -> Iterable[str]:
-    """Words of a column's name."""
-    found = table.column(column)
-    return found.parts if found is not None else ()
-
-
-def _whole(table: TableFacts, column: ColumnFacts, start: int) -> ColumnMatch:
-    """A match of one word."""
-    from insjo.agents.drafting.tables import ColumnMatch
-
-    return ColumnMatch(table, column, start, start + 1, whole=True, words=1)

@@ -153,3 +153,9 @@ def table_matches(tokens: Sequence[Token], tables: Iterable[TableFacts]) -> list
                     found.append((table, start, start + length))
                     break
     return found
+
+
+def column_parts(table: TableFacts, column: str) -> tuple[str, ...]:
+    """Words of a column's name; none when the table does not have it."""
+    found = table.column(column)
+    return found.parts if found is not None else ()

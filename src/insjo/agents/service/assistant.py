@@ -20,10 +20,10 @@ from insjo.agents.drafting.words import COUNT_PHRASES, INTENTS, MOST, TOP, token
 from insjo.agents.errors import MessageInvalid
 from insjo.agents.finding import FIND, Findable, find
 from insjo.agents.language import language_of
-from insjo.agents.navigation import PROBE, floats, learnt_weights, rank_pages
 from insjo.agents.pages import pages_by_key
 from insjo.agents.requests import request_in
 from insjo.agents.service.models import is_capable
+from insjo.agents.service.navigator import Navigator
 from insjo.agents.types import Action, AssistantAnswer, Source
 from insjo.agents.wording import say
 from insjo.gateway.types import Message
@@ -31,8 +31,6 @@ from insjo.kernel.errors import InsjoError
 from insjo.kernel.paging import PageRequest
 
 if TYPE_CHECKING:
-    from array import array
-
     from insjo.access.service.facade import Access
     from insjo.agents.drafting.query import Query
     from insjo.agents.drafting.tables import TableFacts, Value
@@ -50,9 +48,7 @@ if TYPE_CHECKING:
     from insjo.retrieval.service.room import RetrievalRoom
 
 QUESTION_CHARS_MAX: Final = 4000
-EMBEDDING_ENDPOINT: Final = "insjo-embed"
 CHAT_ENDPOINT: Final = "insjo-chat"
-EMBEDDING_WAIT_S: Final = 3.0
 MODEL_WAIT_S: Final = 20.0
 MODEL_BYTES_MIN: Final = 400 * 1024 * 1024
 """Below this size a model's words are not worth waiting for, nor to be trusted."""
@@ -61,7 +57,7 @@ PAGE_SURE: Final = 2.0
 """From this many standard deviations above the average page on, the page is meant; below, it is a guess and said as one."""
 
 DOCS_SURE: Final = 0.8
-DOCS_COVERED: Final = 0.7
+DOCS_COVERED: Final = 0.6
 ALTERNATIVES: Final = 2
 TABLES_TRIED: Final = 12
 RUNS_SHOWN: Final = 5
@@ -129,7 +125,7 @@ class Assistant:
         self._knowledge = knowledge
         self._actions = actions
         self._threads = threads
-        self._vectors_fit: bool | None = None
+        self._navigator = Navigator(gateway=gateway, threads=threads)
 
     async def ask(self, ctx: RequestContext, question: AssistantQuestion) -> AssistantAnswer:
         """Answer a question; changes nothing.
@@ -154,27 +150,8 @@ class Assistant:
         return self._actions.confirm(ctx, action_id)
 
     async def rank(self, ctx: RequestContext, text: str) -> list[RankedPage]:
-        """All pages, the one that fits best first; by words alone while the embedding model is not there."""
-        vector = await self._vector(ctx, text)
-        return await self._threads.run(rank_pages, text, vector)
-
-    async def _vector(self, ctx: RequestContext, text: str) -> array[float] | None:
-        """Embedding of a question, if the model is the one for which the weights were learnt and answers soon."""
-        weights = learnt_weights()
-        if weights is None or self._vectors_fit is False:
-            return None
-        embed = self._gateway.embeddings.embed
-        try:
-            async with asyncio.timeout(EMBEDDING_WAIT_S):
-                if self._vectors_fit is None:
-                    probe = await embed(ctx.through("assistant"), EMBEDDING_ENDPOINT, [PROBE], "query", Provenance(PUBLIC))
-                    self._vectors_fit = weights.fits(floats(probe.vectors[0]))
-                    if not self._vectors_fit:
-                        return None
-                answer = await embed(ctx.through("assistant"), EMBEDDING_ENDPOINT, [text[:400]], "query")
-        except (InsjoError, TimeoutError):  # The model loads, is missing, or may not see this text: words alone must do.
-            return None
-        return floats(answer.vectors[0])
+        """All pages, the one that fits best first."""
+        return await self._navigator.rank(ctx, text)
 
     # ---------------------------------------------------------------------------------------------------------------- changes
 
