@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.insjo import conversations, governance, indexes
+from insjo.web.insjo import agents, assistant, conversations, governance, indexes
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
 
-ROUTES: tuple[DoorRoute, ...] = (*governance.ROUTES, *indexes.ROUTES, *conversations.ROUTES)
+ROUTES: tuple[DoorRoute, ...] = (*governance.ROUTES, *indexes.ROUTES, *conversations.ROUTES, *agents.ROUTES, *assistant.ROUTES)
