@@ -41,25 +41,25 @@ class Desk:
         """The same desk with a session of its own."""
         return replace(self, session=self.room.sessions.create(self.ctx, catalog="main", schema="desk"))
 
-    def run(self, text: str, *, parameters: Mapping[str, Any] | None = None, **options: Any) -> Result:
+    def run(self, text: str, *, parameters: Mapping[str, Any] | None = None, **options: Any) -> Result:  # noqa: ANN401  # Fields of a StatementSpec.
         """One statement; what goes wrong is raised."""
         given = tuple(Parameter(name, value) for name, value in (parameters or {}).items())
         names = {} if self.session else {"catalog": "main", "schema": "desk"}
         spec = StatementSpec(text, parameters=given, session_id=self.session.id if self.session else None, **{**names, **options})
         return self.room.statements.run(self.ctx, spec, TIMEOUT_S)
 
-    def rows(self, text: str, **options: Any) -> list[tuple[Any, ...]]:
+    def rows(self, text: str, **options: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # Fields of a StatementSpec.
         """Rows of a query as tuples."""
         table = self.run(text, **options).table
         columns = [column.to_pylist() for column in table.columns]
         return list(zip(*columns, strict=True))
 
-    def value(self, text: str, **options: Any) -> Any:
+    def value(self, text: str, **options: Any) -> Any:  # noqa: ANN401  # Fields of a StatementSpec.
         """The only value of a query."""
         ((only,),) = self.rows(text, **options)
         return only
 
-    def error(self, text: str, **options: Any) -> InsjoError:
+    def error(self, text: str, **options: Any) -> InsjoError:  # noqa: ANN401  # Fields of a StatementSpec.
         """What goes wrong with a statement that must fail."""
         try:
             self.run(text, **options)

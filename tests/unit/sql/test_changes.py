@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from insjo.kernel.errors import InsjoError
 from insjo.sql.errors import (
     ColumnCountMismatch,
     MergeAmbiguous,
@@ -256,13 +257,13 @@ def test_errors_of_merge(merging: Desk) -> None:
 def test_writers_of_one_table_take_turns(desk: Desk) -> None:
     desk.run("CREATE TABLE counter (n INT)")
     desk.run("INSERT INTO counter VALUES (0)")
-    errors: list[BaseException] = []
+    errors: list[InsjoError] = []
 
     def work() -> None:
         try:
             for _ in range(4):
                 desk.run("UPDATE counter SET n = n + 1")
-        except BaseException as error:  # Whatever it is, the main thread tells.
+        except InsjoError as error:
             errors.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -275,8 +276,15 @@ def test_writers_of_one_table_take_turns(desk: Desk) -> None:
 
 
 def test_ctas_keeps_types_and_refuses_what_cannot_be_stored(people: Desk) -> None:
-    people.run("CREATE TABLE copy COMMENT 'c' TBLPROPERTIES ('k' = 'v') AS SELECT id, pay, array(1, 2) AS xs, current_date() AS d FROM people")
-    assert people.rows("DESCRIBE copy") == [("id", "int", None), ("pay", "decimal(10,2)", None), ("xs", "array<int>", None), ("d", "date", None)]
+    people.run(
+        "CREATE TABLE copy COMMENT 'c' TBLPROPERTIES ('k' = 'v') AS SELECT id, pay, array(1, 2) AS xs, current_date() AS d FROM people"
+    )
+    assert people.rows("DESCRIBE copy") == [
+        ("id", "int", None),
+        ("pay", "decimal(10,2)", None),
+        ("xs", "array<int>", None),
+        ("d", "date", None),
+    ]
     assert people.value("SELECT count(*) FROM copy") == 4
     assert people.error("CREATE TABLE bad AS SELECT NULL AS x").hint.startswith("Write for example")
     assert people.error("CREATE TABLE bad AS SELECT count(*) FROM people").code == "INVALID_PARAMETER_VALUE"

@@ -34,6 +34,12 @@ def test_csv_with_a_schema_hints_and_other_marks(desk: Desk) -> None:
     assert desk.rows(f"SELECT id FROM read_files('{headed}', header => true, inferColumnTypes => false)") == [("007",)]
 
 
+def test_what_only_might_be_a_boolean_or_a_moment_stays_text(desk: Desk) -> None:
+    path = desk.put("doubts.csv", "sex,paid,ok,seen,born\nf,t,true,01/02/2020 10:00,2020-01-02 10:00:00\nm,f,FALSE,02/02/2020 11:30,\n")
+    found = desk.run(f"SELECT * FROM read_files('{path}', format => 'csv', header => true)").statement.columns
+    assert [column.type_text for column in found] == ["string", "string", "boolean", "string", "timestamp"]
+
+
 def test_hidden_columns_exist_for_those_who_name_them(desk: Desk) -> None:
     path = desk.put("in/a.csv", "x\n1\n")
     desk.put("in/b.csv", "x\n2\n")
@@ -53,7 +59,9 @@ def test_csv_files_with_other_first_lines_are_put_together_by_name(desk: Desk) -
     assert desk.rows(f"SELECT id, name, more FROM {source}) ORDER BY id") == [("1", "x", None), ("2", "y", 5), ("three", "z", None)]
     desk.put("two/a.csv", "id,name\n1,x\n")
     desk.put("two/b.csv", "name,id\ny,what\n")
-    loose = "read_files('/Volumes/main/desk/files/two', format => 'csv', header => true, mode => 'PERMISSIVE', schema => 'name STRING, id INT')"
+    loose = (
+        "read_files('/Volumes/main/desk/files/two', format => 'csv', header => true, mode => 'PERMISSIVE', schema => 'name STRING, id INT')"
+    )
     assert desk.rows(f"SELECT * FROM {loose} ORDER BY name") == [("x", 1), ("y", None)]
     swapped = desk.put("s.csv", "id,name\n7,q\n")
     assert desk.rows(f"SELECT * FROM read_files('{swapped}', header => true, schema => 'name STRING, id INT')") == [("q", 7)]
@@ -88,7 +96,9 @@ def test_parquet_with_several_shapes(desk: Desk, tmp_path: Path) -> None:
         ("empty.csv", "", "header => true", "is empty", None),
     ],
 )
-def test_a_broken_file_is_told_with_its_line(desk: Desk, name: str, content: str | bytes, options: str, said: str, line: int | None) -> None:
+def test_a_broken_file_is_told_with_its_line(
+    desk: Desk, name: str, content: str | bytes, options: str, said: str, line: int | None
+) -> None:
     path = desk.put(name, content)
     error = desk.error(f"SELECT * FROM read_files('{path}'{', ' if options else ''}{options})")
     assert isinstance(error, FileReadFailed)
@@ -111,7 +121,13 @@ def test_options_and_paths_are_checked(desk: Desk) -> None:
     path = desk.put("a.csv", "x\n1\n")
     assert desk.error(f"SELECT * FROM read_files('{path}', headr => true)").hint == "Did you mean `header`?"
     assert desk.error("SELECT * FROM read_files('/Volumes/main/desk/files/b.csv')").hint == "Did you mean `a.csv`?"
-    for text in ("/etc/passwd", "/Volumes/main/desk/files/../../x", f"{desk.lake.root}/insjo.db", "https://example.org/a.csv", "s3://b/a.csv"):
+    for text in (
+        "/etc/passwd",
+        "/Volumes/main/desk/files/../../x",
+        f"{desk.lake.root}/insjo.db",
+        "https://example.org/a.csv",
+        "s3://b/a.csv",
+    ):
         assert desk.error(f"SELECT * FROM read_files('{text}', format => 'csv')").kind in {"INVALID_ARGUMENT", "NOT_FOUND"}
     assert isinstance(desk.error(f"SELECT * FROM read_files('{path}', format => 'avro')"), UnsupportedFeature)
     assert isinstance(desk.error(f"SELECT * FROM delta.`{path}`"), UnsupportedFeature)
@@ -188,7 +204,7 @@ def test_copy_that_fails_leaves_nothing(desk: Desk) -> None:
     error = desk.error(f"COPY INTO t FROM '{path}' FILEFORMAT = CSV FORMAT_OPTIONS ('header' = 'true')")
     assert isinstance(error, FileReadFailed)
     assert error.details == {"path": path, "line": 3}
-    desk.put("bad.csv", "id\n1\n\"\"\n")
+    desk.put("bad.csv", 'id\n1\n""\n')
     table = desk.lake.room.tables.get(desk.ctx, "main.desk.t")
     assert not list(Path(table.location).rglob("*.parquet"))
     desk.put("bad.csv", "id\n5\n")

@@ -37,7 +37,12 @@ def test_tables_are_described_in_every_form(desk: Desk) -> None:
     import json
 
     told = json.loads(desk.value("DESCRIBE TABLE EXTENDED t AS JSON"))
-    assert told["columns"][1] == {"name": "name", "type": {"name": "string", "collation": "UTF8_BINARY"}, "nullable": True, "comment": "the name"}
+    assert told["columns"][1] == {
+        "name": "name",
+        "type": {"name": "string", "collation": "UTF8_BINARY"},
+        "nullable": True,
+        "comment": "the name",
+    }
     assert desk.rows("DESCRIBE t name") == [("col_name", "name"), ("data_type", "string"), ("comment", "the name")]
     assert desk.error("DESCRIBE t nam").hint == "Did you mean `name`?"
     assert desk.rows("SHOW TBLPROPERTIES t") == [("k", "v")]
@@ -201,7 +206,9 @@ def test_a_session_is_its_owners(desk: Desk) -> None:
 
 def test_functions_in_sql(desk: Desk) -> None:
     desk.run("CREATE FUNCTION plus(x INT, y INT DEFAULT 10) RETURNS BIGINT COMMENT 'adds' RETURN x + y")
-    assert desk.rows("SELECT plus(1), plus(1, 2), desk.plus(y => 5, x => 1), main.desk.plus(id) FROM VALUES (7) AS v(id)") == [(11, 3, 6, 17)]
+    assert desk.rows("SELECT plus(1), plus(1, 2), desk.plus(y => 5, x => 1), main.desk.plus(id) FROM VALUES (7) AS v(id)") == [
+        (11, 3, 6, 17)
+    ]
     assert desk.run("SELECT plus(1)").statement.columns[0].type_text == "bigint"
     desk.run("CREATE FUNCTION twice(x INT) RETURNS INT RETURN plus(x, x)")
     assert desk.value("SELECT twice(4)") == 8
@@ -212,7 +219,12 @@ def test_functions_in_sql(desk: Desk) -> None:
     assert desk.rows("WITH t AS (SELECT 0 AS id) SELECT count(*) FROM below(3)") == [(2,)]
     desk.run("CREATE FUNCTION biggest() RETURNS INT RETURN (SELECT max(id) FROM t)")
     assert desk.rows("SELECT biggest(), id FROM t WHERE id = biggest()") == [(3, 3)]
-    assert [row[0] for row in desk.rows("SHOW USER FUNCTIONS")] == ["main.desk.below", "main.desk.biggest", "main.desk.plus", "main.desk.twice"]
+    assert [row[0] for row in desk.rows("SHOW USER FUNCTIONS")] == [
+        "main.desk.below",
+        "main.desk.biggest",
+        "main.desk.plus",
+        "main.desk.twice",
+    ]
     assert any("adds" in row[0] for row in desk.rows("DESCRIBE FUNCTION EXTENDED plus"))
     assert desk.error("SELECT plus()").code == "INVALID_ROUTINE_CALL"
     assert desk.error("SELECT plus(1, 2, 3)").code == "INVALID_ROUTINE_CALL"

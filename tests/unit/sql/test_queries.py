@@ -148,7 +148,15 @@ def test_files_that_cannot_hold_a_wanted_row_are_left_out(desk: Desk) -> None:
     for start in range(0, 50, 10):
         desk.run(f"INSERT INTO t SELECT id + {start}, concat('n', id + {start}) FROM range(10) AS r(id)")
     everything = desk.rows("SELECT id FROM t")
-    for condition in ("id = 25", "id IN (3, 44)", "id > 37 AND name IS NOT NULL", "5 >= id", "name = 'n12'", "id < -5", "id = 25 OR id = 1"):
+    for condition in (
+        "id = 25",
+        "id IN (3, 44)",
+        "id > 37 AND name IS NOT NULL",
+        "5 >= id",
+        "name = 'n12'",
+        "id < -5",
+        "id = 25 OR id = 1",
+    ):
         wanted = desk.rows(f"SELECT id FROM (SELECT * FROM t ORDER BY id LIMIT 1000) WHERE {condition} ORDER BY id")
         assert desk.rows(f"SELECT id FROM t WHERE {condition} ORDER BY id") == wanted, condition
     assert len(everything) == 50
@@ -168,7 +176,9 @@ def test_information_schema(desk: Desk) -> None:
         ("t", "MANAGED"),
         ("v", "VIEW"),
     ]
-    columns = desk.rows("SELECT column_name, is_nullable, full_data_type FROM main.information_schema.columns WHERE table_name = 't' ORDER BY 1")
+    columns = desk.rows(
+        "SELECT column_name, is_nullable, full_data_type FROM main.information_schema.columns WHERE table_name = 't' ORDER BY 1"
+    )
     assert columns == [("id", "NO", "int"), ("name", "YES", "string")]
     assert ("main",) in desk.rows("SELECT catalog_name FROM system.information_schema.catalogs")
     assert desk.rows("SELECT volume_name FROM information_schema.volumes") == [("files",)]

@@ -34,6 +34,13 @@ _SAMPLE_ROWS = 200_000
 _HEADERS_MAX = 50
 """Different first lines that the CSV files of one statement may have."""
 
+_DOUBTS = {
+    "boolean": "lower(trim({0})) IN ('true', 'false')",
+    "timestamp_ntz": "regexp_matches({0}, '^\\s*\\d{{4}}-\\d{{1,2}}-\\d{{1,2}}')",
+    "timestamp": "regexp_matches({0}, '^\\s*\\d{{4}}-\\d{{1,2}}-\\d{{1,2}}')",
+}
+"""Types that are only believed when every value looks so."""
+
 _TELLS_PATH = f"filename = {text.literal(PATH_COLUMN)}"
 
 
@@ -193,6 +200,7 @@ class Readers:
         finding.append("auto_type_candidates = ['BOOLEAN', 'BIGINT', 'DOUBLE', 'DATE', 'TIMESTAMP', 'VARCHAR']")
         try:
             found = self._described(f"read_csv({_paths(files)}, {', '.join(finding)})", files)
+            found = self._doubted(files, found)
         except FileReadFailed as error:
             found = self._by_first_line(files, error)
         if not self._wanted.has_header:
@@ -201,6 +209,21 @@ class Readers:
             found = dict(zip(named, found.values(), strict=True))
         hints = self._wanted.hints
         return {name: hints.get(name.lower(), _csv_kind(kind)) for name, kind in found.items()}
+
+    def _doubted(self, files: Sequence[LocalFile], found: dict[str, str]) -> dict[str, str]:
+        """The columns with those as text that the engine guesses more boldly than Databricks: `f` is no boolean, 1/2/2020 no moment."""
+        doubtful = [name for name, kind in found.items() if kind in _DOUBTS]
+        if not doubtful:
+            return found
+        checks = [f"bool_and({_DOUBTS[found[name]].format(text.name(name))})" for name in doubtful]
+        reader = self._csv_reader(files, dict.fromkeys(found, "string"))
+        try:
+            with self._engine.query(text.select(checks, reader)) as rows:
+                sure = [value for batch in rows for value in batch.to_pylist()[0].values()]
+        except StatementFailed as error:
+            raise read_failure(error, _only(files)) from error
+        wrong = {name for name, is_sure in zip(doubtful, sure, strict=True) if is_sure is False}
+        return {name: "string" if name in wrong else kind for name, kind in found.items()}
 
     def _by_first_line(self, files: Sequence[LocalFile], error: FileReadFailed) -> dict[str, str]:
         """Columns as the first line has them, when the engine finds no sense in a file; tells which line does not fit them."""
