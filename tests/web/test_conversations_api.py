@@ -59,7 +59,7 @@ def events_of(text: str) -> list[tuple[str, Any]]:
     return found
 
 
-def send(client: httpx2.Client, text: str, path: str = NEW, **fields: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  # JSON values.
+def send(client: httpx2.Client, text: str, path: str = NEW, **fields: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  # Fields of the body.
     """Send as JSON and read the whole stream."""
     reply = client.post(path, json={"text": text, **fields})
     assert reply.status_code == 200, reply.text
@@ -222,7 +222,7 @@ def test_conversations_are_listed_renamed_and_deleted(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_no_route_tells_anybody_else_anything(talk: Talk, anna: httpx2.Client, route: Any) -> None:  # noqa: ANN401  # A route.
+def test_no_route_tells_anybody_else_anything(talk: Talk, anna: httpx2.Client, route: Any) -> None:  # noqa: ANN401  # As pytest gives it.
     conversation = named(send(anna, f"Tell me about {CANARY}"), "finished")[0]["conversation_url"][6:]
     path = route.path.removeprefix("/api/insjo/v1").format(id=conversation)
     body = {"text": "let me in", "title": "mine"} if route.method in {"POST", "PATCH"} else None
@@ -257,7 +257,7 @@ def test_no_route_tells_anybody_else_anything(talk: Talk, anna: httpx2.Client, r
         ([], "INVALID_PARAMETER_VALUE"),
     ],
 )
-def test_wrong_messages_are_refused_with_a_status(anna: httpx2.Client, body: Any, code: str) -> None:  # noqa: ANN401  # JSON.
+def test_wrong_messages_are_refused_with_a_status(anna: httpx2.Client, body: Any, code: str) -> None:  # noqa: ANN401  # Any JSON may be sent.
     before = anna.get("/conversations").json()
     reply = anna.post(NEW, json=body)
     assert (reply.status_code, reply.json()["error_code"]) == (400, code)
