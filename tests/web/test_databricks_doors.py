@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import decimal
-import http.client
 import json
 import math
 import socket
 import struct
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -23,52 +20,10 @@ from hypothesis import strategies as st
 from insjo.kernel.limits import BODY_BYTES_MAX, FILE_BYTES_MAX
 from insjo.web.databricks.values import column_texts, float_text, timestamp_text, value_text
 from insjo.web.signing import LinkRefused, LinkSigner
+from tests.support.raw import TIMEOUT_S, Raw, Told
 from tests.support.server import RunningServer
 
-TIMEOUT_S = 60
 ONE_MIB = bytes(1024 * 1024)
-
-
-@dataclass(frozen=True)
-class Told:
-    """An answer of the server."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:  # noqa: ANN401  # A decoded document.
-        return json.loads(self.body)
-
-    @property
-    def message(self) -> str:
-        told: str = self.json()["message"]
-        return told
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Sends requests as they are."""
-
-    server: RunningServer
-    token: str
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT_S)
-
-    def send(self, method: str, path: str, body: object = None, **headers: str) -> Told:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if "authorization" not in sent and "cookie" not in sent:
-            sent["authorization"] = f"Bearer {self.token}"
-        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        with contextlib.closing(self.connect()) as connection:
-            connection.request(method, path, content, {name: value for name, value in sent.items() if value})
-            answer = connection.getresponse()
-            return Told(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-
-    def sql(self, text: str) -> dict[str, Any]:
-        told: dict[str, Any] = self.send("POST", "/api/2.0/sql/statements", {"statement": text, "wait_timeout": "50s"}).json()
-        return told
 
 
 @pytest.fixture(scope="module")
