@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from insjo.gateway.types import Task
 from insjo.kernel.paging import PageRequest
-from insjo.web.pages.markdown import render_markdown
+from insjo.web.pages.citations import render_answer
 from insjo.web.pages.render import page, redirect
 from insjo.web.pages.session import form_of
 from insjo.web.types import Call, DoorRoute
@@ -61,7 +61,7 @@ def bubble_of(message: Message) -> dict[str, Any]:
     sources = [{"number": each.number, "title": each.title, "place": each.place, "href": each.href} for each in message.sources]
     return {
         "role": "assistant",
-        "html": render_markdown(message.text),
+        "html": render_answer(message.text, message.sources),
         "sources": sources,
         "label": message.provenance.label.as_json(),
         "model": message.model,

@@ -154,14 +154,20 @@ class InsjoChat extends HTMLElement {
     const atEnd = this.atEnd();
     answer.take(name, data);
     if (name === "error") answer.offerRetry(again);
+    if (name === "started") this.moveTo(data);
     if (name === "finished") this.finished(data);
     if (atEnd) this.follow(true);
   }
 
-  /** @param {any} data */
-  finished(data) {
+  /** What follows belongs to this conversation, also after a stop or a failure. @param {any} data */
+  moveTo(data) {
     if (data.send_url) this.dataset.sendUrl = data.send_url;
     if (data.conversation_url) history.replaceState(null, "", data.conversation_url);
+  }
+
+  /** @param {any} data */
+  finished(data) {
+    this.moveTo(data);
     this.dispatchEvent(new CustomEvent("insjo-chat-finished", { bubbles: true, detail: data }));
   }
 
