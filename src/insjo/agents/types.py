@@ -31,7 +31,8 @@ class Example:
 class Agent:
     """Instructions, an endpoint and what it may use; a securable of kind `AGENT`, run with `EXECUTE`.
 
-    Tables, indexes and examples are those that the caller may see: an agent tells nobody what exists beyond that.
+    Tables, indexes and examples are those that the caller may see: an agent tells nobody what exists beyond that; `hides` says only that
+    there is more.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Agent:
     created_by: str
     updated_at: datetime
     updated_by: str
+    hides: bool = False
 
     @property
     def name(self) -> str:

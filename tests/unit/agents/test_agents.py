@@ -128,6 +128,15 @@ def test_documents_answer_with_their_source(house: House, desk: Agent, reader: R
     assert finished.sources[0].href.startswith("/knowledge/main.air.rules_index/passages/")
 
 
+def test_an_agent_without_tools_is_a_model_with_instructions(house: House) -> None:
+    agent = house.room.agents.create(house.admin, "main.air.parrot", instructions="Speak like a parrot.")
+    house.made.inside.script.append(said("Squawk."))
+    finished = asked(house, house.admin, agent.full_name, "Who are you?")
+    assert finished.text == "Squawk."
+    assert finished.worded_by == "model"
+    assert house.made.inside.requests[-1].json()["messages"][0]["content"] == "Speak like a parrot."
+
+
 def test_the_rights_are_those_of_the_person_who_asks(house: House, desk: Agent) -> None:
     stranger = house.person("sam")
     with pytest.raises(SecurableNotFound):

@@ -244,13 +244,14 @@ class Agents:
         examples = tuple(Example(each["question"], each["sql"]) for each in row["examples"])
         if len(tables) < len(row["tables"]):
             examples = tuple(each for each in examples if _reads_only(each.sql, tables))
+        indexes = tuple(name for name in row["indexes"] if visible(SecurableKind.INDEX, name))
         return Agent(
             id=securable.id,
             full_name=securable.full_name,
             instructions=row["instructions"],
             endpoint=row["endpoint"],
             tables=tables,
-            indexes=tuple(name for name in row["indexes"] if visible(SecurableKind.INDEX, name)),
+            indexes=indexes,
             examples=examples,
             comment=row["comment"],
             owner=self._access.authority.owners([securable.id])[securable.id],
@@ -258,6 +259,7 @@ class Agents:
             created_by=row["created_by"],
             updated_at=row["updated_at"],
             updated_by=row["updated_by"],
+            hides=len(tables) + len(indexes) < len(row["tables"]) + len(row["indexes"]),
         )
 
     def _checked(

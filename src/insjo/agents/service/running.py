@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from insjo.access.types import UNLABELLED, Privilege, Provenance, SecurableKind, provenance_of
 from insjo.agents import prompting
@@ -21,7 +21,7 @@ from insjo.agents.service.knowledge import DOOR
 from insjo.agents.service.models import is_capable
 from insjo.agents.types import Cited, Delta, Finished, Notice, Retrieved, Source, ToolCalled, ToolReturned
 from insjo.agents.wording import say
-from insjo.gateway.types import Message
+from insjo.gateway.types import Message, Route, TokenUsage
 from insjo.kernel.errors import InsjoError, InvalidArgument, NotFound, PermissionDenied, Unimplemented
 from insjo.retrieval import types as retrieval
 from insjo.retrieval.types import AnswerSpec
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from insjo.agents.service.knowledge import Knowledge
     from insjo.agents.types import Agent, ChatEvent, Example, ResultTable
     from insjo.gateway.service.room import GatewayRoom
-    from insjo.gateway.types import Route
     from insjo.kernel.context import RequestContext
     from insjo.kernel.threads import Threads
     from insjo.retrieval.service.room import RetrievalRoom
@@ -52,6 +51,9 @@ STATEMENT_TIMEOUT_S: Final = 60.0
 SQL_TOKENS_MAX: Final = 400
 EXAMPLES_SHOWN: Final = 5
 SUGGESTIONS: Final = 3
+TALK_TOKENS_MAX: Final = 800
+TURNS_MAX: Final = 8
+TURN_CHARS_MAX: Final = 1500
 
 
 @dataclass(slots=True)
@@ -109,10 +111,32 @@ class Running:
         """The events of one answer; the last is `Finished`."""
         run = await self._threads.run(self._begin, ctx, agent, question, history, provenance)
         plan = await self._threads.run(self._plan, ctx, run)
-        parts = self._with_plan(ctx, run, plan) if plan is not None else self._without_plan(ctx, run)
+        if not (agent.tables or agent.indexes or agent.hides):
+            parts = self._talk(ctx, run)
+        else:
+            parts = self._with_plan(ctx, run, plan) if plan is not None else self._without_plan(ctx, run)
         async with contextlib.aclosing(parts):
             async for event in parts:
                 yield event
+
+    async def _talk(self, ctx: RequestContext, run: _Run) -> AsyncGenerator[ChatEvent, None]:
+        """An agent without tools is a model with instructions: what it says is the model's word and nothing else."""
+        messages = [Message("system", run.agent.instructions, Provenance(UNLABELLED))] if run.agent.instructions else []
+        messages += [Message(turn.role, turn.text[:TURN_CHARS_MAX], turn.provenance) for turn in run.history[-TURNS_MAX:]]
+        messages.append(Message("user", run.question, run.provenance))
+        provenance = provenance_of(each.provenance for each in messages if each.provenance is not None)
+        text = ""
+        asked = self._gateway.completions.stream_text(ctx, run.agent.endpoint, messages, max_tokens=TALK_TOKENS_MAX)
+        async with contextlib.aclosing(cast("AsyncGenerator[str | Route | TokenUsage, None]", asked)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, str):
+                    text += piece
+                    yield Delta(piece)
+                elif isinstance(piece, Route):
+                    run.route = piece
+                    if piece.outcome in {"rerouted", "failed_over"}:
+                        yield Notice(say("rerouted", run.language, model=piece.served_model, reason=piece.reason), "rerouted")
+        yield Finished(text, provenance, route=run.route, worded_by="model")
 
     # --------------------------------------------------------------------------------------------------------------- planning
 

@@ -101,7 +101,8 @@ async def _pages(call: Call, query: str) -> list[Page]:
     if len(query) <= PALETTE_SEARCHED_CHARS_MIN:
         return named
     ranked = await call.services.agents.assistant.rank(call.ctx.through("assistant"), query)
-    return list(dict.fromkeys([*named, *(each.page for each in ranked[:3])]))
+    known = {page.key for page in named}
+    return [*named, *(each.page for each in ranked[:3] if each.page.key not in known)]
 
 
 def page_entry(page: Page, language: Language) -> dict[str, object]:
