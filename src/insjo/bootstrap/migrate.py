@@ -24,11 +24,6 @@ ADVISORY_LOCK = 7_319_240_117
 def migrate(database: Database, folders: Folders) -> None:
     """Run the outstanding migrations; several servers that start at once do it one after the other."""
     with exclusive(folders, "migrate", wait=True), _advisory_lock(database), database.write() as connection:
-        if not list((Path(__file__).parent / "migrations" / "versions").glob("*.py")):
-            from insjo.bootstrap.schema import whole_schema
-
-            whole_schema().create_all(connection)
-            return
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection

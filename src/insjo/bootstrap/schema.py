@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING
 
 from insjo.kernel.database import metadata
@@ -17,8 +16,6 @@ ROOMS_WITH_TABLES = ("access", "jobs", "catalog", "sql", "gateway", "retrieval",
 def whole_schema() -> sa.MetaData:
     """The metadata with the tables of all rooms registered."""
     for room in ROOMS_WITH_TABLES:
-        if importlib.util.find_spec(f"insjo.{room}.store") is None:
-            continue
         package = importlib.import_module(f"insjo.{room}.store")
         if hasattr(package, "__path__"):
             importlib.import_module(f"insjo.{room}.store.tables")

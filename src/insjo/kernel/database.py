@@ -87,7 +87,7 @@ def _prepare_sqlite(connection: object, record: object) -> None:
     """Settings of each new SQLite connection; autocommit off so that `BEGIN` is ours (SQLAlchemy, pysqlite notes)."""
     del record
     connection.isolation_level = None  # type: ignore[attr-defined]  # The DBAPI connection is untyped here.
-    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # As above.
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

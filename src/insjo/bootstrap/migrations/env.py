@@ -7,6 +7,6 @@ from alembic import context
 from insjo.kernel.database import metadata
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, user_module_prefix="database.")
 with context.begin_transaction():
     context.run_migrations()
