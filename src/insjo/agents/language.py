@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from insjo.agents.pages import Language
 
 MARGIN: Final = 0.5
-"""Below this difference the text is too short to tell, and the language of the pages counts."""
+"""Below this difference the language cannot be told, and that of the pages counts."""
+
+MARGIN_OF_ONE_WORD: Final = 12.0
+"""One word alone is often the name of something: `token`, `dashboard`."""
 
 
 @functools.cache
@@ -25,4 +28,5 @@ def language_of(text: str, otherwise: Language = "en") -> Language:
     """The language of a text; `otherwise` when it cannot be told."""
     scores = _counted().scores(text)
     best = max(range(len(LANGUAGES)), key=scores.__getitem__)
-    return LANGUAGES[best] if scores[best] - min(scores) >= MARGIN else otherwise
+    margin = MARGIN if len(text.split()) > 1 else MARGIN_OF_ONE_WORD
+    return LANGUAGES[best] if scores[best] - min(scores) >= margin else otherwise
