@@ -65,13 +65,18 @@ async def link_sign_in(call: Call) -> Response:
 
 async def _signed_in(call: Call, principal: Principal, after: str) -> Response:
     """A session cookie, and on to the page."""
-    value = await call.run(call.services.access.sessions.create, principal.id)
     response = redirect(after)
+    await _keep_signed_in(call, response, principal.id)
+    return response
+
+
+async def _keep_signed_in(call: Call, response: Response, principal_id: str) -> None:
+    """Give the browser the cookie of a new session."""
+    value = await call.run(call.services.access.sessions.create, principal_id)
     secure = call.request.url.scheme == "https"
     response.set_cookie(
         SESSION_COOKIE, value, max_age=call.services.settings.session_ttl_s, httponly=True, samesite="lax", secure=secure, path="/"
     )
-    return response
 
 
 async def sign_out(call: Call) -> Response:
@@ -98,7 +103,10 @@ async def set_password(call: Call) -> Response:
         await call.run(call.services.access.passwords.set, call.ctx, call.ctx.principal.id, form.get("password", ""))
     except InvalidArgument as error:
         return await page(call, "password.html", 400, error=error, done=False)
-    return await page(call, "password.html", error=None, done=True)
+    # A new password ends every session of the person; whoever chose it goes on with a new one.
+    response = await page(call, "password.html", error=None, done=True)
+    await _keep_signed_in(call, response, call.ctx.principal.id)
+    return response
 
 
 async def set_language(call: Call) -> Response:
