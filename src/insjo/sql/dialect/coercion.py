@@ -172,4 +172,4 @@ def as_moment(fragment: Fragment, what: str) -> Fragment:
 
 def as_wall(fragment: Fragment, what: str) -> Fragment:
     """A moment as the engine's TIMESTAMP without a zone, for arithmetic on the calendar in the session's zone (UTC)."""
-    return cast(as_moment(fragment, what), TIMESTAMP_NTZ)
+    return cast(fragment if fragment.type.kind is Kind.DATE else as_moment(fragment, what), TIMESTAMP_NTZ)

@@ -40,6 +40,7 @@ class Fragment:
         sql: Text in the engine's SQL that can stand anywhere an operand can.
         type: Its Databricks type.
         exact: Whether the engine gives it that very type; else it is cast where the type is seen.
+        near: Whether it differs from its type in the precision of a decimal only, which does not matter to arithmetic.
         constant: Its value when it stands literally in the statement.
         flags: What is somewhere inside.
     """
@@ -47,6 +48,7 @@ class Fragment:
     sql: str
     type: Type
     exact: bool = True
+    near: bool = False
     constant: Constant | None = None
     flags: frozenset[str] = field(default=_NO_FLAGS)
 
@@ -72,6 +74,10 @@ class Fragment:
         if self.exact:
             return self
         return replace(self, sql=f"CAST({self.sql} AS {self.type.engine})", exact=True)
+
+    def as_operand(self) -> Fragment:
+        """The same for arithmetic, which looks at the digits behind the point only: a cast of every row is saved."""
+        return self if self.near else self.seen()
 
     def as_type(self, new_type: Type, *, exact: bool = True) -> Fragment:
         """The same text said to be of another type."""

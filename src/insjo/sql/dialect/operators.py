@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -141,11 +142,11 @@ def _decimals(operator: str, left: Fragment, right: Fragment) -> Fragment:
     """Arithmetic of decimals; types of results by Spark's rules for precision and scale."""
     left_type = operand_decimal(left) if not left.is_null else operand_decimal(right)
     right_type = operand_decimal(right) if not right.is_null else left_type
-    left, right = cast(left, left_type), cast(right, right_type)
+    left, right = _operand(left, left_type), _operand(right, right_type)
     whole = max(left_type.precision - left_type.scale, right_type.precision - right_type.scale)
     scale = max(left_type.scale, right_type.scale)
     if operator in {"+", "-"}:
-        return made(f"({left.sql} {operator} {right.sql})", bounded_decimal(whole + scale + 1, scale), left, right, exact=False)
+        return _computed(f"({left.sql} {operator} {right.sql})", bounded_decimal(whole + scale + 1, scale), scale, left, right)
     if operator == "*":
         return _decimal_product(left, right)
     if operator == "%":
@@ -166,7 +167,16 @@ def _decimal_product(left: Fragment, right: Fragment) -> Fragment:
             f"A product of `{left.type.text}` and `{right.type.text}` is not supported: it has {scale} digits behind the point.",
             hint="Cast one of them to fewer digits, or to double.",
         )
-    return made(f"({left.sql} * {right.sql})", of_type, left, right, exact=False)
+    return _computed(f"({left.sql} * {right.sql})", of_type, scale, left, right)
+
+
+def _operand(fragment: Fragment, of_type: Type) -> Fragment:
+    return fragment.as_operand() if fragment.type == of_type else cast(fragment, of_type)
+
+
+def _computed(sql: str, of_type: Type, scale: int, left: Fragment, right: Fragment) -> Fragment:
+    """Result of arithmetic with decimals; the engine has the same digits behind the point unless there were too many."""
+    return replace(made(sql, of_type, left, right, exact=False), near=of_type.scale == scale)
 
 
 def _decimal_quotient(left: Fragment, right: Fragment) -> Fragment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -64,9 +65,9 @@ def _sum(call: Call, value: Fragment) -> Fragment:
         raw = call.aggregate("sum", value.sql, value, of_type=BIGINT)
         return fill("CAST({0} AS BIGINT)", BIGINT, raw)
     if value.type.kind is Kind.DECIMAL:
-        exact = value.seen()
+        summand = value.as_operand()
         of_type = decimal(min(value.type.precision + 10, 38), value.type.scale)
-        return call.aggregate("sum", exact.sql, exact, of_type=of_type).as_type(of_type, exact=False)
+        return replace(call.aggregate("sum", summand.sql, summand, of_type=of_type), exact=False, near=True)
     return call.aggregate("sum", f"CAST({value.sql} AS DOUBLE)", value, of_type=DOUBLE)
 
 
@@ -89,7 +90,7 @@ def average(call: Call) -> Fragment:
     whole = _sum(call, value)
     rows = call.aggregate("count", value.sql, value, of_type=BIGINT)
     power = of_type.scale - whole.type.scale
-    numerator = f"({operators.unscaled(whole.seen())} * CAST({10**power} AS HUGEINT))"
+    numerator = f"({operators.unscaled(whole)} * CAST({10**power} AS HUGEINT))"
     quotient = f"insjo_divide_half_up({numerator}, CAST(nullif({rows.sql}, 0) AS HUGEINT))"
     return made(operators.scaled(quotient, of_type), of_type, whole, rows)
 

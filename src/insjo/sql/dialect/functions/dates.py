@@ -155,6 +155,7 @@ _INT_FIELDS: dict[str, str] = {
     "minute": "minute({0})",
     "yearofweek": "isoyear({0})",
 }
+_DATE_FIELDS = frozenset(_INT_FIELDS) - {"hour", "minute"}
 _FIELD_NAMES: dict[str, str] = {
     **dict.fromkeys(("year", "years", "y", "yr", "yrs"), "year"),
     **dict.fromkeys(("quarter", "qtr"), "quarter"),
@@ -177,6 +178,8 @@ def _field(call: Call, name: str, source: Fragment) -> Fragment:
         raise ArgumentInvalid(f"{call.label} knows no field `{name}`.")
     if source.type.kind is Kind.INTERVAL:
         return _interval_field(call, field_name, source)
+    if source.type.kind is Kind.DATE and field_name in _DATE_FIELDS:
+        return fill(f"CAST({_INT_FIELDS[field_name]} AS INTEGER)", INT, source)
     wall = as_wall(source, call.label)
     if field_name == "second":
         return fill(
