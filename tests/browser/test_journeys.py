@@ -141,7 +141,7 @@ def test_the_assistant_opens_the_page_and_the_language_switches(
         page.keyboard.press("Control+j")
         page.locator("insjo-assistant textarea").fill("where do I see what the models cost?")
         page.keyboard.press("Enter")
-        page.locator("[data-assistant-log] a[href='/usage']").first.click()
+        page.locator("[data-assistant-log] a[href$='/usage']").first.click()
         expect(page).to_have_url(re.compile(r"/usage"))
         page.locator("summary", has_text="Language").click()
         page.get_by_role("button", name="Svenska").click()

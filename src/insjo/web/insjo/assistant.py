@@ -84,25 +84,28 @@ async def palette(call: Call) -> Response:
     query = " ".join(call.query("q").split())[:200]
     language = language_of(call)
     admin = await call.run(call.services.access.principals.is_admin, call.ctx.principal.id)
-    entries = [page_entry(page, language) for page in await _pages(call, query) if admin or not page.needs_admin]
+    named, meant = await _pages(call, query)
+    entries = [page_entry(page, language) for page in named if admin or not page.needs_admin]
     if len(query) >= PALETTE_SEARCHED_CHARS_MIN:
         names = await call.run(call.services.sql.completions, call.ctx)
         entries += await call.run(table_entries, names, query)
         entries += document_entries(query)
+    # A page that the words only mean stands behind everything that has their letters.
+    entries += [page_entry(page, language) for page in meant if admin or not page.needs_admin]
     return JSONResponse(entries[:PALETTE_MAX])
 
 
-async def _pages(call: Call, query: str) -> list[Page]:
-    """Pages whose title has the letters; else those that the words mean."""
+async def _pages(call: Call, query: str) -> tuple[list[Page], list[Page]]:
+    """Pages whose title has the letters, and further ones that the words mean."""
     if not query:
-        return list(PAGES)
+        return list(PAGES), []
     folded = query.casefold()
     named = [page for page in PAGES if any(folded in title.casefold() for title in page.title.values()) or folded in page.path]
     if len(query) <= PALETTE_SEARCHED_CHARS_MIN:
-        return named
+        return named, []
     ranked = await call.services.agents.assistant.rank(call.ctx.through("assistant"), query)
     known = {page.key for page in named}
-    return [*named, *(each.page for each in ranked[:3] if each.page.key not in known)]
+    return named, [each.page for each in ranked[:3] if each.page.key not in known]
 
 
 def page_entry(page: Page, language: Language) -> dict[str, object]:

@@ -127,8 +127,17 @@ class InsjoPalette extends HTMLElement {
       this.move(next);
     } else if (event.key === "Enter" && !event.isComposing) {
       event.preventDefault();
-      this.choose(this.active, withMod(event));
+      // Whoever types fast means what is typed, not the list that still shows what was typed before.
+      if (this.input.value.trim() === this.query) this.choose(this.active, withMod(event));
+      else this.chooseFirst(withMod(event));
     }
+  }
+
+  /** @param {boolean} elsewhere */
+  async chooseFirst(elsewhere) {
+    window.clearTimeout(this.timer);
+    await this.ask();
+    if (this.input.value.trim() === this.query) this.choose(0, elsewhere);
   }
 
   /** @param {number} index @param {boolean} elsewhere */
