@@ -26,6 +26,8 @@ class StatementFailed(InvalidArgument):
     """The engine refused the statement, or a value made it fail (a bad cast, a division by zero)."""
 
     code = "STATEMENT_FAILED"
+    file = ""
+    """Local file that the engine could not read; never shown, but turned into the path of a volume."""
 
 
 class CastInvalidInput(StatementFailed):

@@ -264,7 +264,7 @@ class Run:
                 self._finish()
             if frame.kind == wire.ERROR:
                 failure = frame.json()
-                raise error_from(failure["code"], failure["message"])
+                raise error_from(failure["code"], failure["message"], failure.get("file", ""))
             if self._cancel.cancelled and not self._finished:
                 continue
             return frame

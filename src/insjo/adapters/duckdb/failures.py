@@ -66,6 +66,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
 _PATH = re.compile(r"(?<![\w<])(?:/[\w.@%+=:~-]+){2,}/?")
 _KIND_PREFIX = re.compile(r"^(?:[A-Z][\w-]*(?: [A-Za-z][\w-]*)* (?:Error|Exception): )+")
 _MESSAGE_CHARS_MAX = 600
+# How the readers of CSV, JSON and Parquet name the file that they failed on.
+_FILE = re.compile(r"""^ *file = (/.+?) *$|\bfile "(/[^"\n]+)"|\bfile '(/[^'\n]+)'""", re.MULTILINE)
 
 
 def classify(text: str) -> tuple[str, str]:
@@ -81,6 +83,12 @@ def classify(text: str) -> tuple[str, str]:
     return StatementFailed.code, clean(text)
 
 
+def file_in(text: str) -> str:
+    """Local file that the engine could not read, or an empty text."""
+    found = _FILE.search(text)
+    return next((part for part in found.groups() if part), "") if found else ""
+
+
 def clean(text: str) -> str:
     """The engine's message without paths, without the excerpt of our generated SQL and without the engine's advice on its settings."""
     first = re.split(
@@ -91,11 +99,10 @@ def clean(text: str) -> str:
     return short[:_MESSAGE_CHARS_MAX] or "The engine gave no reason."
 
 
-def error_from(code: str, message: str) -> InsjoError:
+def error_from(code: str, message: str, file: str = "") -> InsjoError:
     """The error to raise in the server for a code that came over the wire."""
     kind = _KINDS.get(code)
-    if kind is not None:
-        return kind(message, hint=_HINTS.get(code, ""))
-    failed = StatementFailed(message)
-    failed.details["engine_code"] = code
-    return failed
+    error = kind(message, hint=_HINTS.get(code, "")) if kind is not None else StatementFailed(message, details={"engine_code": code})
+    if isinstance(error, StatementFailed):
+        error.file = file
+    return error

@@ -87,7 +87,7 @@ class Worker:
         """Run one request; what to say last."""
         import duckdb
 
-        from insjo.adapters.duckdb.failures import classify
+        from insjo.adapters.duckdb.failures import classify, file_in
 
         names: list[str] = request["tables"]
         try:
@@ -103,7 +103,7 @@ class Worker:
                 code, message = "STATEMENT_TIMED_OUT", "The statement ran longer than it may."
             elif running.cancelled:
                 code, message = "STATEMENT_CANCELLED", "The statement was cancelled."
-            return wire.ERROR, {"code": code, "message": message}
+            return wire.ERROR, {"code": code, "message": message, "file": file_in(str(error))}
         finally:
             for name in names:
                 self._database.unregister(name)

@@ -221,6 +221,19 @@ class Files:
             return None
         return self._parts.access.labels.effective(volume_id).join(self._own(volume_id, inside, inherited=True))
 
+    def path_of_location(self, location: str) -> str:
+        """Path of a local file in a volume, or an empty text: for errors about files that somebody was allowed to read."""
+        home = str(self._parts.volume_folder) + "/"
+        folder, _, inside = location.removeprefix(home).partition("/")
+        if not location.startswith(home):
+            return ""
+        with self._parts.database.read() as connection:
+            volume_id = store.find_volume_at(connection, home + folder)
+        if volume_id is None:
+            return ""
+        name = self._parts.access.securables.get(volume_id).full_name
+        return f"/Volumes/{name.replace('.', '/')}/{inside}"
+
     def label(self, ctx: RequestContext, path: str) -> Label:
         """Effective label of a file or directory: its own joined with those above it; needs READ VOLUME."""
         where, volume = self._open(ctx, path, Privilege.READ_VOLUME)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from insjo.sql.errors import FileReadFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from insjo.catalog.types import LocalFile
     from insjo.sql.errors import StatementFailed
 
 _CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
@@ -25,8 +28,15 @@ def tells_of_file(error: StatementFailed) -> bool:
     return any(word in said for word in _ABOUT_FILES)
 
 
+def file_of(error: StatementFailed, files: Sequence[LocalFile]) -> str:
+    """Path of the file that the engine failed on, as the caller knows it; empty when the engine does not say which it was."""
+    if len(files) == 1:
+        return files[0].path
+    return next((each.path for each in files if each.local_path == error.file), "")
+
+
 def read_failure(error: StatementFailed, path: str = "") -> FileReadFailed:
-    """The same error for people; `path` names the file when there is only one."""
+    """The same error for people; `path` names the file when it is known."""
     said = error.message
     details: dict[str, object] = {"path": path} if path else {}
     where = f" of `{path}`" if path else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from insjo.sql.binding import engine_text as text
-from insjo.sql.binding.file_failures import read_failure
+from insjo.sql.binding.file_failures import file_of, read_failure
 from insjo.sql.binding.file_options import csv_reader_options, encoding, json_reader_options
 from insjo.sql.dialect.types import parse_fields, parse_type
 from insjo.sql.errors import FileOptionInvalid, FileReadFailed, StatementFailed
@@ -104,7 +104,7 @@ class Readers:
         try:
             described = self._engine.bind(text.select(["*"], reader))
         except StatementFailed as error:
-            raise read_failure(error, _only(files)) from error
+            raise read_failure(error, file_of(error, files)) from error
         return {column.name: column.type_text for column in described if column.name != PATH_COLUMN}
 
     # ----------------------------------------------------------------------------------------------------------------- CSV
@@ -221,7 +221,7 @@ class Readers:
             with self._engine.query(text.select(checks, reader)) as rows:
                 sure = [value for batch in rows for value in batch.to_pylist()[0].values()]
         except StatementFailed as error:
-            raise read_failure(error, _only(files)) from error
+            raise read_failure(error, file_of(error, files)) from error
         wrong = {name for name, is_sure in zip(doubtful, sure, strict=True) if is_sure is False}
         return {name: "string" if name in wrong else kind for name, kind in found.items()}
 
@@ -236,7 +236,7 @@ class Readers:
                 for _ in rows:
                     pass
         except StatementFailed as failed:
-            raise read_failure(failed, _only(files)) from failed
+            raise read_failure(failed, file_of(failed, files)) from failed
         return columns
 
     # ------------------------------------------------------------------------------------------------------ JSON and Parquet
@@ -299,11 +299,6 @@ def engine_path(local_path: str) -> str:
 
 def _paths(files: Sequence[LocalFile]) -> str:
     return text.literals(engine_path(each.local_path) for each in files)
-
-
-def _only(files: Sequence[LocalFile]) -> str:
-    """Path of the file when there is only one."""
-    return files[0].path if len(files) == 1 else ""
 
 
 def _spelt(columns: Mapping[str, str], name: str) -> str:

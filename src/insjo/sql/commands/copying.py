@@ -15,7 +15,7 @@ from insjo.kernel.errors import InsjoError, InvalidArgument, did_you_mean
 from insjo.kernel.ids import new_id
 from insjo.kernel.paging import PageRequest
 from insjo.sql.binding.bound import Given
-from insjo.sql.binding.file_failures import read_failure, tells_of_file
+from insjo.sql.binding.file_failures import file_of, read_failure, tells_of_file
 from insjo.sql.binding.files import METADATA, METADATA_TYPE, glob_expression
 from insjo.sql.commands.execution import Outcome, counted, table_outcome
 from insjo.sql.commands.writing import SOURCE, as_source, assigned, discarding, export, raise_label, resolve_target, row_count, source_table
@@ -60,14 +60,13 @@ def _load(
     merges: bool,
 ) -> Outcome:
     """Read the files, fit them to the table, commit, and remember them."""
-    path = files[0].path if len(files) == 1 else ""
     try:
         source = _source(x, command, target, files)
         columns, bound = _fitted(x, command, target, source, merges=merges)
         new = export(x, bound, columns, write.location, target.table.partition_columns)
     except StatementFailed as error:
         if tells_of_file(error):
-            raise read_failure(error, path) from error
+            raise read_failure(error, file_of(error, files)) from error
         raise
     with discarding(write.location, new):
         raise_label(x, write.table.id, target.label, source.provenance)

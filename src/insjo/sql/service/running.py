@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from insjo.kernel.errors import InsjoError
 from insjo.sql.binding.file_failures import read_failure, tells_of_file
 from insjo.sql.commands import dispatch
 from insjo.sql.commands.execution import Execution
@@ -150,19 +151,24 @@ class Runner:
         try:
             outcome = run_bound(x, bound)
         except StatementFailed as error:
-            raise _told(error) from error
-        outcome.batches = _reading(outcome.batches)
+            raise self._told(x, error) from error
+        outcome.batches = self._reading(x, outcome.batches)
         return outcome
 
+    def _reading(self, x: Execution, batches: object) -> Iterator[pa.RecordBatch]:
+        """Batches whose errors are told as errors of files."""
+        try:
+            yield from batches  # type: ignore[misc]  # Iterable of batches; typed loosely to keep pyarrow out of this signature.
+        except StatementFailed as error:
+            raise self._told(x, error) from error
 
-def _reading(batches: object) -> Iterator[pa.RecordBatch]:
-    """Batches whose errors are told as errors of files."""
-    try:
-        yield from batches  # type: ignore[misc]  # Iterable of batches; typed loosely to keep pyarrow out of this signature.
-    except StatementFailed as error:
-        raise _told(error) from error
-
-
-def _told(error: StatementFailed) -> StatementFailed | FileReadFailed:
-    """An error about a file in clear words; others stay."""
-    return read_failure(error) if tells_of_file(error) else error
+    def _told(self, x: Execution, error: StatementFailed) -> StatementFailed | FileReadFailed:
+        """An error about a file in clear words; others stay.  A file behind somebody's view is named only to those who may read it."""
+        if not tells_of_file(error):
+            return error
+        files = self._tools.catalog.files
+        path = files.path_of_location(error.file)
+        try:
+            return read_failure(error, files.stat(x.ctx, path).path if path else "")
+        except InsjoError:
+            return read_failure(error)
