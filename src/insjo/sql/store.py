@@ -186,6 +186,8 @@ def fetch_history(connection: sa.Connection, wanted: HistoryFilter, before: str,
         query = query.where(history.c.statement_id < before)
     if wanted.user_ids:
         query = query.where(history.c.user_id.in_(wanted.user_ids[:_IN_MAX]))
+    if wanted.without_doors:
+        query = query.where(history.c.door.not_in(wanted.without_doors[:_IN_MAX]))
     if wanted.states:
         query = query.where(history.c.state.in_([state.value for state in wanted.states]))
     if wanted.warehouse_ids:

@@ -234,7 +234,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
-    """Which statements of the history; empty values do not restrict."""
+    """Which statements of the history; empty values do not restrict.  `without_doors` leaves out what came in by these doors."""
 
     user_ids: tuple[str, ...] = ()
     states: tuple[StatementState, ...] = ()
@@ -243,6 +243,7 @@ class HistoryFilter:
     text_contains: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    without_doors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 RECENT = 6
+OTHERS_DOORS = ("agent", "job")
+"""What agents and jobs ran for a person is in the history, yet no work that the person would pick up again."""
+
 ACTIVE_STATES = frozenset({"QUEUED", "RUNNING"})
 
 
@@ -21,7 +24,10 @@ async def show(call: Call) -> Response:
     """The home page."""
     services = call.services
     history = await call.run(
-        services.sql.history.list, call.ctx, HistoryFilter(user_ids=(call.ctx.principal.id,)), PageRequest.of(RECENT, "")
+        services.sql.history.list,
+        call.ctx,
+        HistoryFilter(user_ids=(call.ctx.principal.id,), without_doors=OTHERS_DOORS),
+        PageRequest.of(RECENT, ""),
     )
     conversations = await call.run(services.agents.conversations.list, call.ctx, PageRequest.of(RECENT, ""))
     runs = await call.run(services.jobs.list, call.ctx, PageRequest.of(RECENT, ""))

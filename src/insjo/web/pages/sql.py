@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from insjo.kernel.paging import PageRequest
 from insjo.sql.types import HistoryFilter
+from insjo.web.pages.home import OTHERS_DOORS
 from insjo.web.pages.render import page
 from insjo.web.types import Call, DoorRoute
 
@@ -26,7 +27,10 @@ async def show(call: Call) -> Response:
     names = await call.run(call.services.sql.completions, call.ctx)
     warehouses = await call.run(call.services.sql.warehouses.list, call.ctx)
     history = await call.run(
-        call.services.sql.history.list, call.ctx, HistoryFilter(user_ids=(call.ctx.principal.id,)), PageRequest.of(HISTORY_SIZE, "")
+        call.services.sql.history.list,
+        call.ctx,
+        HistoryFilter(user_ids=(call.ctx.principal.id,), without_doors=OTHERS_DOORS),
+        PageRequest.of(HISTORY_SIZE, ""),
     )
     has_samples = any(each.full_name == "samples.nyc.flights" for each in names.tables)
     start = call.query("statement") or (STATEMENT_START if has_samples else "SELECT 1 AS hello")
