@@ -137,6 +137,8 @@ def test_a_question_becomes_sql(question: str, sql: str) -> None:
         ("what will the weather be tomorrow", "words"),
         ("how many people earn more than 50000", "nothing"),
         ("tell me a joke", "nothing"),
+        ("longest flight", "nothing"),
+        ("total distance flown by Delta", "words"),
         ("how many flights from JFK had a happy crew", "words"),
         ("How many flights did not leave from JFK?", "words"),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from insjo.agents.drafting import words as w
 from insjo.agents.drafting.conditions import YEARS, condition_on, measure_of
 from insjo.agents.drafting.query import Filter, Join, Measure, Query
-from insjo.agents.drafting.tables import ColumnMatch, column_matches, column_parts, means, table_matches
+from insjo.agents.drafting.tables import ColumnMatch, column_matches, column_parts, means, name_parts, table_matches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -447,7 +447,7 @@ class _Reading:
 
     def _find_columns(self, table: TableFacts) -> None:
         """What words are left that mean columns, and what each is for."""
-        matches = [each for each in column_matches(self.tokens, [table]) if not self._touches_used(each)]
+        matches = [each for each in column_matches(self.tokens, [table]) if not self._touches_used(each) and not self._is_entity(each)]
         partial: dict[tuple[int, int], set[str]] = {}
         for each in matches:
             if not each.whole:
@@ -464,6 +464,11 @@ class _Reading:
         self._find_entities(table)
         if self.group is None and self.per:
             self._group_by_other(table)
+
+    def _is_entity(self, match: ColumnMatch) -> bool:
+        """Whether the column only names what the table holds, as `flight` in `flights`: `the longest flight` does not mean it."""
+        parts = name_parts(match.table.name)
+        return self.name_is_column and len(parts) == len(match.column.parts) == 1 and w.alike(parts[0], match.column.parts[0])
 
     def _assign(self, match: ColumnMatch) -> None:
         """A column groups when it follows `per` or a superlative's `which`; otherwise it is measured or shown."""

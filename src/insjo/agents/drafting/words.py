@@ -21,6 +21,7 @@ def words(text: str) -> frozenset[str]:
 _TOKEN = re.compile(r"\d{4}-\d{2}-\d{2}|\d+(?:[.,]\d+)*|\w+(?:[.'’\-]\w+)*|[<>]=?|=")
 _STEM_SHORTEST = 3
 _STEM_SHARE = 0.6
+_SHORTER_SHARE = 0.75
 _SUFFIXES = (
     "ernas",
     "arnas",
@@ -106,7 +107,8 @@ def alike(one: str, other: str) -> bool:
     if one == other:
         return True
     shared = max(map(len, set(stems(one)) & set(stems(other))), default=0)
-    return shared >= max(_STEM_SHORTEST, _STEM_SHARE * max(len(one), len(other)))
+    shorter, longer = sorted((len(one), len(other)))
+    return shared >= max(_STEM_SHORTEST, _STEM_SHARE * longer, _SHORTER_SHARE * shorter)
 
 
 # ------------------------------------------------------------------------------------------------------------------- intents

@@ -18,7 +18,7 @@ from insjo.agents import documentation
 from insjo.agents.drafting.reading import Unclear, draft, phrases_of
 from insjo.agents.drafting.words import COUNT_PHRASES, INTENTS, MOST, TOP, tokens_of
 from insjo.agents.errors import MessageInvalid
-from insjo.agents.finding import FIND, Findable, find
+from insjo.agents.finding import FIND, Findable, find, terms_of
 from insjo.agents.language import language_of
 from insjo.agents.pages import pages_by_key
 from insjo.agents.requests import request_in
@@ -196,7 +196,8 @@ class Assistant:
             return None
         found = find(asked.text, self._things(asked.ctx))
         if not found:
-            return None
+            looks_for_one = _DATA_WORDS.search(asked.text) is not None and bool(terms_of(asked.text))
+            return AssistantAnswer(say("nothing_found", asked.language), page=pages_by_key()["catalog"]) if looks_for_one else None
         lines = []
         for each in found:
             columns = ", ".join(f"`{name}`" for name in each.columns)
