@@ -143,7 +143,7 @@ def test_the_assistant_opens_the_page_and_the_language_switches(
         page.keyboard.press("Enter")
         page.locator("[data-assistant-log] a[href$='/usage']").first.click()
         expect(page).to_have_url(re.compile(r"/usage"))
-        page.locator("summary", has_text="Language").click()
+        page.locator("summary[aria-label='Language']").click()
         page.get_by_role("button", name="Svenska").click()
         expect(page.locator("html")).to_have_attribute("lang", "sv")
         expect(page.get_by_role("heading", level=1)).to_have_text("Användning")
