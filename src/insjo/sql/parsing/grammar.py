@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
 
 _CONTEXT_CHARS = 40
+_OPENING = re.compile(r"--|/\*|['\"`]")
+_CLOSING = {
+    "'": re.compile(r"(?:[^'\\]|\\.)*'", re.DOTALL),
+    '"': re.compile(r'(?:[^"\\]|\\.)*"', re.DOTALL),
+    "`": re.compile(r"[^`]*`"),
+}
 
 
 class _Words(DatabricksGrammar):
@@ -34,9 +40,26 @@ def tokenize(text: str) -> list[Token]:
     try:
         return list(_Words().tokenize(text))
     except TokenError as error:
-        line = 1 + text.count("\n")
-        message = "The statement cannot be read: a quote, backtick or comment is not closed."
-        raise SyntaxInvalid(message, details={"line": line, "column": len(text) - text.rfind("\n")}) from error
+        line, column = position(text, _opened_at(text))
+        message = f"The quote, backtick or comment that begins in line {line}, column {column} is not closed."
+        raise SyntaxInvalid(message, details={"line": line, "column": column}) from error
+
+
+def _opened_at(text: str) -> int:
+    """Where the quote or comment begins that is still open at the end."""
+    at = 0
+    while (found := _OPENING.search(text, at)) is not None:
+        mark = found[0]
+        if mark == "--":
+            at = text.find("\n", found.end())
+        elif mark == "/*":
+            at = text.find("*/", found.end()) + 1
+        else:
+            closing = _CLOSING[mark].match(text, found.end())
+            at = closing.end() if closing else 0
+        if at <= 0:
+            return found.start()
+    return len(text)
 
 
 def parse_tree(text: str, *, offset_in: str | None = None, offset: int = 0) -> exp.Expr:
