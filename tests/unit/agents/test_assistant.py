@@ -13,6 +13,7 @@ from insjo.agents.errors import ActionNotFound, MessageInvalid
 from insjo.agents.types import Action, AssistantAnswer, AssistantQuestion, Done
 from insjo.kernel.context import RequestContext
 from insjo.kernel.errors import InsjoError
+from insjo.testing.recorder import Script
 from tests.support.access import Turnable
 from tests.support.house import House
 
@@ -82,6 +83,35 @@ def test_sql_is_written_but_not_run(house: House) -> None:
     assert answer.actions[0].href.startswith("/sql?statement=SELECT")
     stranger = house.person("nils")
     assert not ask(house, stranger, "average departure delay per carrier").sql
+
+
+def test_a_big_model_writes_sql_that_was_explained_before_it_is_shown(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.made.make_outside("bigger")
+    monkeypatch.setattr("insjo.agents.service.assistant.CHAT_ENDPOINT", "bigger")
+    script = house.made.outside.script
+    script.append(Script(text="SELECT count(*) FROM main.air.flights WHERE destination = 'ATL'"))
+    script.append(Script(text="SELECT count(*) FROM main.air.flights WHERE dest = 'ATL'"))
+    answer = ask(house, house.admin, "how many flights touched down in Atlanta")
+    assert answer.used_model
+    assert answer.sql.endswith("dest = 'ATL'")
+    assert "destination" in house.made.outside.requests[-1].body.decode()  # The model was told what was wrong.
+    for _ in range(3):
+        script.append(Script(text="SELECT * FROM main.hr.pay"))
+    reader = house.reader("ylva")
+    house.grant(SecurableKind.ENDPOINT, "bigger", "ylva", Privilege.EXECUTE)
+    assert not ask(house, reader, "how many flights touched down in Atlanta").sql
+    script.clear()
+
+
+def test_the_documentation_in_a_bigger_models_words(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.made.make_outside("worder")
+    monkeypatch.setattr("insjo.agents.service.assistant.CHAT_ENDPOINT", "worder")
+    house.made.outside.script.append(Script(text="Ge SELECT på tabellen."))
+    answer = ask(house, house.admin, "Hur delar jag en tabell?")
+    assert answer.used_model
+    assert answer.text.startswith("Ge SELECT på tabellen.")
+    house.made.outside.script.append(Script(text="NOT IN THE PASSAGES"))
+    assert not ask(house, house.admin, "Hur delar jag en tabell?").used_model
 
 
 def test_the_table_on_the_page_is_asked_first(house: House) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from insjo.access.types import PUBLIC, Provenance
-from insjo.agents import documentation
+from insjo.access.types import PUBLIC, UNLABELLED, Provenance
+from insjo.agents import documentation, prompting
 from insjo.agents.drafting.reading import Unclear, draft, phrases_of
 from insjo.agents.drafting.words import COUNT_PHRASES, INTENTS, MOST, TOP, tokens_of
 from insjo.agents.errors import MessageInvalid
@@ -24,6 +24,7 @@ from insjo.agents.pages import pages_by_key
 from insjo.agents.requests import request_in
 from insjo.agents.service.models import is_capable
 from insjo.agents.service.navigator import Navigator
+from insjo.agents.service.running import SQL_MODEL_BYTES_MIN, SQL_TOKENS_MAX
 from insjo.agents.types import Action, AssistantAnswer, Source
 from insjo.agents.wording import say
 from insjo.gateway.types import Message
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 QUESTION_CHARS_MAX: Final = 4000
 CHAT_ENDPOINT: Final = "insjo-chat"
 MODEL_WAIT_S: Final = 20.0
+WRITER_WAIT_S: Final = 60.0
 MODEL_BYTES_MIN: Final = 400 * 1024 * 1024
 """Below this size a model's words are not worth waiting for, nor to be trusted."""
 
@@ -76,6 +78,7 @@ _ERROR_WORDS = re.compile(
 _DATA_WORDS = re.compile(
     r"\b(tables?|columns?|data|data ?sets?|tabell\w*|kolumn\w*|datamängd\w*|uppgifter|vyer?|views?|volumes?|volym\w*)\b", re.IGNORECASE
 )
+_WRITES_SQL = re.compile(r"\b(?:write|skriv)\b.*\b(?:sql|query|statement|fråga|sats)\b", re.IGNORECASE)
 _ERROR_CODE = re.compile(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b")
 _THIS = re.compile(
     r"\b(?:this|the current|den här|det här|denna|detta) "
@@ -143,7 +146,7 @@ class Assistant:
             answer = await self._threads.run(way, asked)
             if answer is not None:
                 return _with_page(asked, answer)
-        return _with_page(asked, await self._told(asked))
+        return _with_page(asked, await self._written(asked) or await self._told(asked))
 
     def confirm(self, ctx: RequestContext, action_id: str) -> Done:
         """Carry out an action that was offered; see `Actions.confirm`."""
@@ -226,16 +229,18 @@ class Assistant:
         """SQL for a question on tables that the caller may read; shown, never run."""
         if not _asks_for_figures(asked.text):
             return None
-        here = str(asked.question.context.get("table") or asked.question.context.get("view") or "").lower()
-        near = [each.thing.full_name for each in find(asked.text, self._table_things(asked.ctx), TABLES_TRIED, share_min=0.0)]
-        tables = self._knowledge.readable(asked.ctx, dict.fromkeys([*([here] if here else []), *near]))
-        query = self._drafted(asked, tables, here)
+        query = self._drafted(asked, self._near(asked), _table_here(asked))
         if query is None:
             return None
         sql = query.sql()
         text = f"{say('sql_for', asked.language)}\n\n```sql\n{sql}\n```\n\n{query.words(asked.language)}"
-        action = Action("link", say("open_in_sql", asked.language), href="/sql?" + urlencode({"statement": sql[:STATEMENT_CHARS_MAX]}))
-        return AssistantAnswer(text, page=pages_by_key()["sql"], actions=(action,), sql=sql)
+        return _statement_answer(text, sql, asked.language)
+
+    def _near(self, asked: _Asked) -> list[TableFacts]:
+        """The table on the page and those that the words come near, as far as the caller may read them."""
+        here = _table_here(asked)
+        near = [each.thing.full_name for each in find(asked.text, self._table_things(asked.ctx), TABLES_TRIED, share_min=0.0)]
+        return self._knowledge.readable(asked.ctx, dict.fromkeys([*([here] if here else []), *near]))
 
     def _table_things(self, ctx: RequestContext) -> list[Findable]:
         """Tables alone."""
@@ -255,6 +260,40 @@ class Assistant:
             values = self._knowledge.values(asked.ctx, phrases_of(asked.text), tables[:4])
             read = draft(asked.text, tables, values, here) if values else read
         return None if isinstance(read, Unclear) else read
+
+    async def _written(self, asked: _Asked) -> AssistantAnswer | None:
+        """SQL of a model that is big enough for it: explained by the engine, repaired at most twice, shown and never run."""
+        if not (_asks_for_figures(asked.text) or _WRITES_SQL.search(asked.text)):
+            return None
+        typed = self._access.fingerprints.label_text(asked.text)
+        described = Provenance(UNLABELLED)
+        label = typed.label.join(described.label)
+        if not await self._threads.run(is_capable, asked.ctx, self._gateway, CHAT_ENDPOINT, label, SQL_MODEL_BYTES_MIN):
+            return None
+        tables = await self._threads.run(self._near, asked)
+        if not tables:
+            return None
+        system = Message("system", prompting.system_text("", tables), described)
+        failures: list[tuple[str, str]] = []
+        ctx = asked.ctx.through("assistant")
+        with contextlib.suppress(InsjoError, TimeoutError):  # No model after all: the rest of the assistant answers.
+            async with asyncio.timeout(WRITER_WAIT_S):
+                while len(failures) < prompting.ATTEMPTS_MAX:
+                    question = Message("user", prompting.question_text(asked.text, (), failures), typed.join(described))
+                    answer = await self._gateway.completions.complete_text(
+                        ctx, CHAT_ENDPOINT, [system, question], max_tokens=SQL_TOKENS_MAX, temperature=0.0
+                    )
+                    sql = prompting.statement_in(answer.text)
+                    if not sql:
+                        return None
+                    try:
+                        await self._threads.run(self._knowledge.explain, asked.ctx, sql, tables)
+                    except InsjoError as error:
+                        failures.append((sql, str(error)))
+                        continue
+                    told = f"{say('sql_for', asked.language)}\n\n```sql\n{sql}\n```\n\n{say('by_model', asked.language)}"
+                    return _statement_answer(told, sql, asked.language, used_model=True)
+        return None
 
     # ---------------------------------------------------------------------------------------------------------- documentation
 
@@ -351,6 +390,17 @@ def _asks_for_figures(text: str) -> bool:
     words = [token.folded for token in tokens_of(text)]
     pairs = set(itertools.pairwise(words))
     return bool(pairs & set(COUNT_PHRASES)) or any(word in INTENTS or word in MOST or word in TOP for word in words)
+
+
+def _table_here(asked: _Asked) -> str:
+    """Full name of the table or view on the page, or empty."""
+    return str(asked.question.context.get("table") or asked.question.context.get("view") or "").lower()
+
+
+def _statement_answer(text: str, sql: str, language: Language, *, used_model: bool = False) -> AssistantAnswer:
+    """A statement with a button that opens it in the editor."""
+    action = Action("link", say("open_in_sql", language), href="/sql?" + urlencode({"statement": sql[:STATEMENT_CHARS_MAX]}))
+    return AssistantAnswer(text, page=pages_by_key()["sql"], actions=(action,), sql=sql, used_model=used_model)
 
 
 def _doc_source(number: int, passage: documentation.DocPassage) -> Source:

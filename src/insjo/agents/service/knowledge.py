@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from insjo.access.types import Privilege, SecurableKind
 from insjo.agents.drafting.query import dotted, quoted
 from insjo.agents.drafting.tables import ColumnFacts, TableFacts, Value
+from insjo.agents.reading import check_reads
 from insjo.kernel.errors import InsjoError
 from insjo.sql.types import StatementSpec
 
@@ -55,6 +56,11 @@ class Knowledge:
     def visible(self, ctx: RequestContext) -> list[Table]:
         """All tables that the caller may see, but for the schemas that describe catalogs."""
         return [table for table in self._catalog.information.survey(ctx) if table.schema != "information_schema"]
+
+    def explain(self, ctx: RequestContext, sql: str, tables: Sequence[TableFacts]) -> None:
+        """Raise what is wrong with a query over these tables, without running it: other tables, names, types, rights."""
+        check_reads(sql, tuple(each.full_name for each in tables))
+        self._sql.statements.run(ctx.through(DOOR), StatementSpec(f"EXPLAIN {sql}", row_limit=1), timeout_s=TIMEOUT_S)
 
     def values(self, ctx: RequestContext, phrases: Sequence[str], tables: Sequence[TableFacts]) -> dict[str, list[Value]]:
         """Which phrases are values of text columns, whatever their case; read as the caller, so only what it may read."""
