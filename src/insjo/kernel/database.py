@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from insjo.kernel.errors import DatabaseAway, DatabaseFull
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from insjo.kernel.errors import InsjoError
 
 metadata = sa.MetaData(
     naming_convention={
@@ -24,6 +28,8 @@ metadata = sa.MetaData(
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DISK_FULL = "53100"
+"""SQLSTATE of PostgreSQL."""
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -81,6 +87,18 @@ class Database:
     def close(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()
+
+
+def failure_of(error: BaseException) -> InsjoError | None:
+    """What an error of the database means for whoever called, or None when it is none, or one that our own code made."""
+    if not isinstance(error, sa.exc.OperationalError):
+        return None
+    said, state = str(error.orig).lower(), getattr(error.orig, "sqlstate", "")
+    if "disk is full" in said or state == _DISK_FULL:
+        message = "The disk that holds the metadata database is full; nothing was written."
+        return DatabaseFull(message, hint="Free some disk and repeat.")
+    message = "The metadata database does not answer just now."
+    return DatabaseAway(message, hint="Repeat in a moment; if it stays so, look at `insjo doctor`.")
 
 
 def _prepare_sqlite(connection: object, record: object) -> None:

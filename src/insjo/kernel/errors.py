@@ -128,6 +128,18 @@ class Cancelled(InsjoError):
     code = "CANCELLED"
 
 
+class DatabaseFull(ResourceExhausted):
+    """The disk of the metadata database is full; nothing was written."""
+
+    code = "DISK_FULL"
+
+
+class DatabaseAway(Unavailable):
+    """The metadata database does not answer, or others hold it for too long."""
+
+    code = "DATABASE_UNAVAILABLE"
+
+
 def did_you_mean(wrong: str, candidates: Iterable[str]) -> str:
     """Hint that names the nearest of the candidates, or an empty text.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
+from insjo.kernel.database import failure_of
 from insjo.kernel.errors import InsjoError, NotFound, Unauthenticated
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ def shown(error: Exception, request_id: str) -> InsjoError:
     """The error that a caller may see: our own as it is, any other as an internal one with the request id."""
     if isinstance(error, InsjoError):
         return error
+    known = failure_of(error)
+    if known is not None:
+        log.error("request %s failed: %s", request_id, known.message)
+        return known
     log.error("request %s failed", request_id, exc_info=error)
     return InsjoError("Something went wrong inside Insjö.", hint=f"The log of the server has the details under request `{request_id}`.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import threading
@@ -19,6 +20,7 @@ from insjo.access.errors import (
 )
 from insjo.access.store import credentials as store
 from insjo.access.store import principals as principal_store
+from insjo.access.store.changes import DatabaseError
 from insjo.access.types import CreatedToken, Token
 from insjo.kernel.context import SYSTEM
 from insjo.kernel.errors import InvalidArgument
@@ -118,7 +120,7 @@ class Tokens:
             raise WrongCredential(message, hint="Create one under `/settings/tokens`.")
         principal, token_id, last_used_at = found
         if (last_used_at is None or now - last_used_at >= TOUCH_EVERY) and not self._changes.in_write():
-            with self._database.write() as connection:
+            with contextlib.suppress(DatabaseError), self._database.write() as connection:  # A full disk keeps nobody out.
                 store.touch_token(connection, token_id, now)
         return principal
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from insjo.access.types import UNLABELLED, Provenance
 from insjo.kernel.cancellation import CancelToken
+from insjo.kernel.database import failure_of
 from insjo.kernel.errors import Cancelled, InsjoError, InvalidArgument, PermissionDenied
 from insjo.kernel.ids import new_id
 from insjo.sql.errors import (
@@ -361,9 +362,8 @@ class Statements:
             self._execute(live)
         except InsjoError as caught:
             error = caught
-        except Exception:  # Whatever it is, the caller gets an answer and the server goes on; the log has the rest.
-            _LOGGER.exception("statement %s failed inside", live.id)
-            error = InsjoError("Something inside failed while the statement ran.", hint=f"Tell the operator the number {live.id}.")
+        except Exception as caught:  # noqa: BLE001  # Whatever it is, the caller gets an answer and the server goes on; the log has the rest.
+            error = _inner(live, caught)
         self._end(live, error)
 
     def _execute(self, live: _Live) -> None:
@@ -408,8 +408,8 @@ class Statements:
         self._history.add(entry)
         try:
             self._audit(live, entry, error)
-        except InsjoError as refused:  # Without a record nothing may be handed out.
-            error, state = refused, StatementState.FAILED
+        except Exception as caught:  # noqa: BLE001  # Without a record nothing may be handed out, and no statement may stay as if it ran.
+            error, state = caught if isinstance(caught, InsjoError) else _inner(live, caught), StatementState.FAILED
             result, live.result = live.result, None
             if result is not None:
                 self._results.drop(live.id, result)
@@ -525,3 +525,13 @@ class Statements:
             if result is not None:
                 self._results.drop(live.id, result)
         return len(old)
+
+
+def _inner(live: _Live, error: Exception) -> InsjoError:
+    """What a caller is told of an error that no service raised on purpose."""
+    known = failure_of(error)
+    if known is not None:
+        _LOGGER.error("statement %s failed: %s", live.id, known.message)
+        return known
+    _LOGGER.error("statement %s failed inside", live.id, exc_info=error)
+    return InsjoError("Something inside failed while the statement ran.", hint=f"Tell the operator the number {live.id}.")
