@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast
@@ -19,17 +19,25 @@ from insjo.access.types import ALL, Clearance, Label, Level, Privilege, Provenan
 from insjo.agents.service.chat import Chat
 from insjo.agents.service.conversations import Conversations
 from insjo.agents.types import Answered, Began, ChatEvent, Conversation, ConversationEvent, Delta, Failed, Message
-from insjo.gateway.types import EndpointSpec, Policy, Profile, ServedKind, ServedModelSpec, Task
+from insjo.gateway.types import EndpointSpec, LocalModel, Policy, Profile, ServedKind, ServedModelSpec, Task
 from insjo.kernel.clock import SystemClock
 from insjo.kernel.context import RequestContext, system_context
 from insjo.kernel.settings import Settings
 from insjo.kernel.threads import Threads
 from insjo.retrieval.types import Turn
+from insjo.testing.models import RecordedRuntime
 from insjo.testing.recorder import Recorder
 from insjo.web.app import create_app
 from tests.support.library import WITHIN_S, Library, open_library
 
 OUTSIDE = "outside"
+
+
+class SmallRuntime(RecordedRuntime):
+    """A runtime whose model has the size of the packaged one."""
+
+    def models(self) -> tuple[LocalModel, ...]:
+        return tuple(replace(model, size_bytes=98_000_000) for model in super().models())
 
 
 @dataclass
@@ -183,10 +191,14 @@ class Said:
 
 
 @contextlib.contextmanager
-def open_talk(folder: Path, *, waiting_s: float = 15.0, renew_s: float = 15.0) -> Iterator[Talk]:
-    """The chat, served on a port of this machine."""
+def open_talk(folder: Path, *, waiting_s: float = 15.0, renew_s: float = 15.0, small: bool = False) -> Iterator[Talk]:
+    """The chat, served on a port of this machine; its model is a very small one if asked for."""
     threads = Threads(8)
-    with contextlib.closing(threads), open_library(folder) as library:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(threads))
+        here = stack.enter_context(Recorder().running())
+        library = stack.enter_context(open_library(folder, runtime=SmallRuntime(here) if small else RecordedRuntime(here)))
+        library.inside = here
         clock, lake = SystemClock(), library.lake
         conversations = Conversations(database=lake.database, clock=clock, access=lake.access)
         agents = ToldAgents()

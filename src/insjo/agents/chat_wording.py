@@ -28,6 +28,23 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
         "en": "{name} is very long; only its beginning was read.",
         "sv": "{name} är mycket lång; bara början har lästs.",
     },
+    "quoted": {
+        "en": "The model on this machine is very small, so this answer is quoted from your files.",
+        "sv": "Modellen på den här maskinen är mycket liten, så svaret är citerat ur dina filer.",
+    },
+    "outlined": {
+        "en": "The model on this machine is too small to sum up a text, so these are the beginnings of its parts.",
+        "sv": "Modellen på den här maskinen är för liten för att sammanfatta en text, så här är början på dess delar.",
+    },
+    "in_short": {"en": "In short: {sentence}", "sv": "Kort sagt: {sentence}"},
+    "not_in_files": {
+        "en": "I found nothing about that in the attached files.",
+        "sv": "Jag hittade inget om det i de bifogade filerna.",
+    },
+    "repeats": {
+        "en": "The model began to repeat itself and was stopped.",
+        "sv": "Modellen började upprepa sig och stoppades.",
+    },
     "files_unread": {
         "en": "This answer comes from other sources; the attached files were not read for it. Ask without them to talk about the files.",
         "sv": "Det här svaret kommer från andra källor; de bifogade filerna lästes inte. Fråga utan dem för att tala om filerna.",

@@ -71,7 +71,9 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Passage:
+class Passage:
+    """A piece of a file: of which one, and where in it."""
+
     text_number: int
     position: int
     text: str
@@ -164,8 +166,8 @@ def _chosen(question: str, texts: Sequence[AttachedText], left: int, share: floa
     if sum(tokens_of(each.text) for each in texts) + overhead <= left:
         return [(each, each.text, True) for each in texts]
     room = int(left * share) - overhead
-    passages = [passage for number, each in enumerate(texts) for passage in _passages(number, each.text)]
-    taken: list[_Passage] = []
+    passages = [passage for number, each in enumerate(texts) for passage in passages_of(number, each.text)]
+    taken: list[Passage] = []
     for passage in _ranked(question, passages):
         cost = tokens_of(passage.text) + 2
         if cost <= room:
@@ -173,7 +175,7 @@ def _chosen(question: str, texts: Sequence[AttachedText], left: int, share: floa
             room -= cost
         elif not taken:
             cut = shortened(passage.text, max(room, 1))
-            taken.append(_Passage(passage.text_number, passage.position, cut, passage.words))
+            taken.append(Passage(passage.text_number, passage.position, cut, passage.words))
             room = 0
     found = []
     for number, each in enumerate(texts):
@@ -184,7 +186,7 @@ def _chosen(question: str, texts: Sequence[AttachedText], left: int, share: floa
     return found
 
 
-def _passages(number: int, text: str) -> list[_Passage]:
+def passages_of(number: int, text: str) -> list[Passage]:
     """A text in pieces of whole paragraphs, or of parts of long ones."""
     pieces: list[str] = []
     gathered = ""
@@ -195,7 +197,7 @@ def _passages(number: int, text: str) -> list[_Passage]:
         gathered = f"{gathered}\n\n{paragraph}" if gathered else paragraph
     if gathered:
         pieces.append(gathered)
-    return [_Passage(number, position, piece, frozenset(_stems(piece))) for position, piece in enumerate(pieces)]
+    return [Passage(number, position, piece, frozenset(_stems(piece))) for position, piece in enumerate(pieces)]
 
 
 def _parts(paragraph: str) -> list[str]:
@@ -214,7 +216,7 @@ def _stems(text: str) -> Iterable[str]:
     return (word[:5] for word in _WORD.findall(text.lower()))
 
 
-def _ranked(question: str, passages: Sequence[_Passage]) -> list[_Passage]:
+def _ranked(question: str, passages: Sequence[Passage]) -> list[Passage]:
     """Passages in the order in which they are worth sending: rare words of the question count most, then the beginnings of files."""
     asked = set(_stems(question))
     counts = {stem: sum(stem in passage.words for passage in passages) for stem in asked}
@@ -223,7 +225,7 @@ def _ranked(question: str, passages: Sequence[_Passage]) -> list[_Passage]:
     return sorted(passages, key=lambda each: (-score[id(each)], each.position, each.text_number))
 
 
-def _joined(passages: Sequence[_Passage]) -> str:
+def _joined(passages: Sequence[Passage]) -> str:
     """Passages of one file in order, with a mark where something is left out."""
     parts: list[str] = []
     expected = 0

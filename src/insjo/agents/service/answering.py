@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from insjo.access.errors import FlowBlocked
@@ -11,6 +13,7 @@ from insjo.access.service.flow import may_flow
 from insjo.access.types import Provenance, provenance_of
 from insjo.agents.chat_wording import say
 from insjo.agents.context import answer_tokens, fit
+from insjo.agents.service.file_quotes import FileQuotes
 from insjo.agents.types import Cited, Delta, Finished, Notice, Retrieved, Source, ToolCalled, ToolReturned
 from insjo.gateway.errors import RequestInvalid
 from insjo.gateway.types import Route, ServedKind, Task, TokenUsage
@@ -31,6 +34,15 @@ if TYPE_CHECKING:
     from insjo.retrieval.service.room import RetrievalRoom
 
 FENCE_BYTES: Final = 6
+SMALL_BYTES_MAX: Final = 400 * 1024 * 1024
+"""As in retrieval: the file of a model that makes up what it should read."""
+
+REPEATS_MAX: Final = 4
+"""So many equal pieces one after the other are no style any more."""
+
+REPEATED_CHARS_MIN: Final = 24
+REPEATED_CHARS_MAX: Final = 400
+_NUMBERING: Final = re.compile(r"^\s*(?:[-*]|\d+[.)])\s*")
 HISTORY_TURNS_MAX: Final = 12
 """Turns that documents and agents are told of; they need only what a question refers to."""
 
@@ -60,6 +72,7 @@ class Answering:
         self._retrieval = retrieval
         self._agents = agents
         self._threads = threads
+        self._quotes = FileQuotes(gateway=gateway, terms=retrieval.terms, threads=threads)
 
     async def answer(self, run: RunningAnswer, recalled: Recalled) -> None:
         """Ask, and pass on what comes; raises what those raise that are asked."""
@@ -87,6 +100,12 @@ class Answering:
         room = 1.0
         while True:
             fitted, candidate = await self._fitted(run.ctx, endpoint, question, recalled, room)
+            if recalled.texts and await self._is_small(run.ctx, candidate):
+                if await self._quotes.answer(run, endpoint, question, recalled.texts):
+                    return
+                # The question is about something else, so the files would only confuse so small a model.
+                recalled = replace(recalled, texts=())
+                continue
             try:
                 await self._stream(run, endpoint, fitted, candidate)
             except RequestInvalid as error:
@@ -112,10 +131,23 @@ class Answering:
                 if isinstance(piece, Route):
                     run.draft.answered_by(piece)
                     await self._tell_way(run, piece, fitted)
-                elif isinstance(piece, str) and not await run.say(piece):
-                    await run.note(Notice(say("too_long", run.language)))
-                    break
+                elif isinstance(piece, str):
+                    if not await run.say(piece):
+                        await run.note(Notice(say("too_long", run.language)))
+                        break
+                    once = repeated_from(run.draft.text) if here else None
+                    if once is not None:
+                        run.draft.text = run.draft.text[:once].rstrip()
+                        await run.note(Notice(say("repeats", run.language)))
+                        break
         run.draft.complete(fitted.provenance)
+
+    async def _is_small(self, ctx: RequestContext, candidate: Candidate | None) -> bool:
+        """Whether a model is so small that it makes up what it should read."""
+        if candidate is None or candidate.served.kind is not ServedKind.LOCAL:
+            return False
+        models = await self._threads.run(self._gateway.endpoints.local_models, ctx)
+        return any(each.name == candidate.served.model and 0 < each.size_bytes <= SMALL_BYTES_MAX for each in models)
 
     @staticmethod
     async def _tell_way(run: RunningAnswer, route: Route, fitted: Fitted) -> None:
@@ -203,6 +235,29 @@ class Answering:
                         run.draft.sql = event.sql
                         run.draft.answered_by(event.route)
                         run.draft.complete(event.provenance, event.text)
+
+
+def repeated_from(text: str) -> int | None:
+    """Where the second of several equal pieces at the end of a text begins; lines may differ in their numbers.
+
+    A small model that has begun to repeat itself does not stop before its last token.
+    """
+    lines = text[-REPEATS_MAX * REPEATED_CHARS_MAX :].split("\n")
+    whole = [line for line in lines[:-1] if line.strip()][-REPEATS_MAX:]
+    said = {_NUMBERING.sub("", line).strip() for line in whole}
+    if len(whole) == REPEATS_MAX and len(said) == 1 and _says_something(said.pop()):
+        return text.rindex(whole[0], 0, len(text) - sum(len(line) for line in whole[1:])) + len(whole[0])
+    needed = text[-REPEATED_CHARS_MIN:]
+    before = text.rfind(needed, max(len(text) - 2 * REPEATED_CHARS_MAX, 0), len(text) - 1)
+    length = len(text) - len(needed) - before
+    if before < 0 or not REPEATED_CHARS_MIN <= length <= REPEATED_CHARS_MAX or not _says_something(needed):
+        return None
+    return len(text) - (REPEATS_MAX - 1) * length if text.endswith(text[-length:] * REPEATS_MAX) else None
+
+
+def _says_something(text: str) -> bool:
+    """Whether a piece is long enough, and no mere line of a table."""
+    return len(text) >= REPEATED_CHARS_MIN and any(char.isalpha() for char in text)
 
 
 def _source_of(citation: retrieved.Citation) -> Source:

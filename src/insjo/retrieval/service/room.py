@@ -75,6 +75,7 @@ class RetrievalRoom:
             root=root,
         )
         self.parser = parser
+        self.terms = word_indexes.terms
         derived = Derived(vector_indexes, word_indexes)
         self.indexes = Indexes(parts, Building(parts, derived), derived)
         self.search = Search(parts, derived)
