@@ -13,9 +13,9 @@ WORKERS ?= 2
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SUITES := arch unit contract clients web security docs browser e2e
+SUITES := arch unit conformance contract clients web security docs browser e2e
 
-.PHONY: help demo test check lint types arch unit contract clients web browser security e2e docs bench vendor wheel clean \
+.PHONY: help demo test check lint types arch unit conformance contract clients web browser security e2e docs bench vendor wheel clean \
 	format imports reference lock chromium
 
 help: ## Show this list
@@ -49,6 +49,9 @@ arch: .venv/.stamp-dev imports ## Check the rules of the house (ARCHITECTURE.md)
 
 unit: .venv/.stamp-dev ## Test each room by itself
 	scripts/test.sh --workers $(WORKERS) unit
+
+conformance: .venv/.stamp-dev ## Compare SQL and navigation with what is expected of them
+	scripts/test.sh conformance
 
 contract: .venv/.stamp-dev ## Test every adapter against the suite of its port
 	scripts/test.sh contract
