@@ -10,12 +10,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from insjo.kernel.context import SYSTEM
+from insjo.kernel.database import failure_of
 from insjo.kernel.paging import Page, PageRequest, page_token
 from insjo.sql import store
 from insjo.sql.types import HistoryFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from insjo.access.service.facade import Access
     from insjo.kernel.clock import Clock
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 FLUSH_S = 0.5
+_PAUSE_S = 5.0
+"""After a failure."""
 PENDING_MAX = 20_000
 KEPT_DAYS = 90
 _BATCH = 500
@@ -94,12 +97,22 @@ class History:
         with self._lock:
             while self._pending:
                 batch = [self._pending.popleft() for _ in range(min(_BATCH, len(self._pending)))]
-                with self._database.write() as connection:
-                    store.insert_history(connection, batch)
-                    self._written += len(batch)
-                    if self._written >= _SWEEP_EVERY:
-                        self._written = 0
-                        store.delete_history(connection, self._clock.now() - timedelta(days=KEPT_DAYS), _BATCH * 20)
+                try:
+                    self._write(batch)
+                except Exception as error:
+                    room = PENDING_MAX - len(self._pending)
+                    if failure_of(error) is not None and room > 0:
+                        self._pending.extendleft(reversed(batch[-room:]))  # The database takes none just now; later it will.
+                    raise
+
+    def _write(self, batch: Sequence[HistoryEntry]) -> None:
+        """Write statements, and now and then take the oldest away."""
+        with self._database.write() as connection:
+            store.insert_history(connection, batch)
+            self._written += len(batch)
+            if self._written >= _SWEEP_EVERY:
+                self._written = 0
+                store.delete_history(connection, self._clock.now() - timedelta(days=KEPT_DAYS), _BATCH * 20)
 
     def list(self, ctx: RequestContext, wanted: HistoryFilter | None = None, page: PageRequest | None = None) -> Page[HistoryEntry]:
         """Statements that fit, the newest first."""
@@ -164,5 +177,11 @@ class History:
             self._closed.wait(FLUSH_S)
             try:
                 self.flush()
-            except Exception:  # The history is not worth a statement; what was lost is told in the log.
-                _LOGGER.exception("statements could not be written into the history")
+            except Exception as error:  # The history is not worth a statement; it waits, and the log tells why.
+                known = failure_of(error)
+                if known is None:
+                    _LOGGER.exception("statements could not be written into the history")
+                else:
+                    _LOGGER.warning("statements wait for the history: %s", known.message)
+                self._closed.wait(_PAUSE_S)
+                self._wake.set()
