@@ -19,7 +19,7 @@ SUITES := arch unit conformance contract clients web security docs browser e2e
 	format imports reference lock chromium
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.stamp-run ## Set up and start Insjö with sample data and a local model (PORT=8787 DATA=.insjo-demo)
 	$(BIN)/insjo demo --data $(DATA) --port $(PORT)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.server import RunningServer
 
 _TESTS = Path(__file__).parent
-_SIDE_BY_SIDE = frozenset({"arch", "unit"})
+_SIDE_BY_SIDE = frozenset({"arch", "unit", "conformance"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from dataclasses import dataclass
@@ -124,6 +125,9 @@ class _Server(uvicorn.Server):
         await self.services.gateway.start()
         await super().startup(sockets=sockets)
         if self.started:
+            # What was made until here stays until the end: the collector need not look at it again with every request.
+            gc.collect()
+            gc.freeze()
             self.services.jobs.start()
             self.on_ready()
 
