@@ -23,6 +23,10 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
         "en": "Answered like the trusted example “{question}”, with the value from your question.",
         "sv": "Besvarat som det betrodda exemplet ”{question}”, med värdet ur din fråga.",
     },
+    "as_before": {
+        "en": "As for “{question}”, with the value from your question.",
+        "sv": "Som för ”{question}”, med värdet ur din fråga.",
+    },
     "by_model": {
         "en": "A language model wrote this statement. Read it before you rely on the figure.",
         "sv": "En språkmodell skrev den här satsen. Läs den innan du litar på siffran.",

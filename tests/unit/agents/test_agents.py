@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from insjo.access.errors import AccessDenied, SecurableNotFound
-from insjo.access.types import Level, Privilege, SecurableKind
+from insjo.access.types import UNLABELLED, Level, Privilege, Provenance, SecurableKind
 from insjo.agents.errors import AgentExists, AgentInvalid
 from insjo.agents.types import Agent, ChatEvent, Finished, Retrieved, ToolCalled, ToolReturned
 from insjo.kernel.context import RequestContext
+from insjo.retrieval.types import Turn
 from insjo.testing.recorder import Script
 from tests.support.house import House
 
@@ -126,6 +127,20 @@ def test_documents_answer_with_their_source(house: House, desk: Agent, reader: R
     assert finished.answered
     assert "1,450 kronor" in finished.text
     assert finished.sources[0].href.startswith("/knowledge/main.air.rules_index/passages/")
+
+
+def test_a_question_that_only_exchanges_a_value_is_understood(house: House, desk: Agent, reader: RequestContext) -> None:
+    before = Turn("user", "How many flights left from JFK?", Provenance(UNLABELLED))
+
+    def follow(question: str) -> Finished:
+        last = collected(house.room.agents.run(reader, desk.full_name, question, history=(before,)))[-1]
+        assert isinstance(last, Finished)
+        return last
+
+    assert follow("and from LGA?").text.startswith("**2**")
+    assert follow("Hur är det med EWR?").sql.endswith("origin = 'EWR'")
+    assert not follow("and from LGA by night?").sql
+    assert not follow("and to Atlanta?").sql
 
 
 def test_an_agent_without_tools_is_a_model_with_instructions(house: House) -> None:

@@ -14,6 +14,7 @@ from insjo.access.types import UNLABELLED, Privilege, Provenance, SecurableKind,
 from insjo.agents import prompting
 from insjo.agents.answering import ROWS_KEPT, answer_text, result_table, summary_of
 from insjo.agents.drafting.examples import match_example, nearest_examples
+from insjo.agents.drafting.following import followed
 from insjo.agents.drafting.reading import Unclear, draft, phrases_of
 from insjo.agents.language import language_of
 from insjo.agents.reading import check_reads
@@ -166,10 +167,23 @@ class Running:
             if matched is None:
                 if isinstance(read, Unclear):
                     run.unclear = read
-                    return None
+                    return self._following(ctx, run, values)
                 return Plan(read.sql(), (read.words(run.language),))
         key = "as_filled" if matched.filled else "as_example"
         return Plan(matched.sql, (say(key, run.language, question=matched.example.question),))
+
+    def _following(self, ctx: RequestContext, run: _Run, values: dict[str, list[Value]]) -> Plan | None:
+        """The statement of the question before, with the value of this one; None when this one asks for something else."""
+        before = next((turn for turn in reversed(run.history) if turn.role == "user"), None)
+        if before is None or not values:
+            return None
+        earlier = _Run(run.agent, before.text, before.provenance, run.language, run.tables, run.examples, run.indexes, ())
+        plan = self._plan(ctx, earlier)
+        sql = followed(run.question, plan.sql, values) if plan is not None else None
+        if sql is None:
+            return None
+        run.provenance = run.provenance.join(before.provenance)
+        return Plan(sql, (say("as_before", run.language, question=before.text),))
 
     # ------------------------------------------------------------------------------------------------------------- statements
 
