@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from insjo.adapters.duckdb import wire
+from insjo.adapters.duckdb.config import InstanceConfig
 from insjo.adapters.duckdb.failures import error_from
-from insjo.adapters.duckdb.instance import InstanceConfig
 from insjo.adapters.duckdb.pool import WorkerPool, send_to, spill_folder
 from insjo.kernel.cancellation import CancelToken
 from insjo.sql.dialect.types import from_engine_type, to_arrow_type

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,16 +41,40 @@ class _Function:
 def install_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Register them in an instance that is not locked yet."""
     import duckdb
-    from duckdb.func import FunctionNullHandling
+    from duckdb.func import FunctionNullHandling, PythonUDFType
 
     for each in _FUNCTIONS:
         connection.create_function(
             f"insjo_py_{each.name}",
-            each.call,
+            _columnwise(each),
             [duckdb.sqltype(name) for name in each.parameters],
             duckdb.sqltype(each.returns),
-            null_handling=FunctionNullHandling.SPECIAL if each.takes_null else FunctionNullHandling.DEFAULT,
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
         )
+
+
+def _columnwise(function: _Function) -> Callable[..., pa.Array]:
+    """A function of values as one of columns: the engine's calls row by row cost a hundred times as much as the functions themselves."""
+    call, takes_null = function.call, function.takes_null
+    returns = {"VARCHAR": pa.string(), "INTEGER": pa.int32(), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_()}[function.returns]
+
+    def over(*columns: pa.ChunkedArray) -> pa.Array:
+        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        values = [None if not takes_null and None in row else call(*row) for row in rows]
+        return pa.array(values, returns)
+
+    # The engine counts the parameters of what it is given, so there is one function for each number of them.
+    def one(first: pa.ChunkedArray) -> pa.Array:
+        return over(first)
+
+    def two(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pa.Array:
+        return over(first, second)
+
+    def three(first: pa.ChunkedArray, second: pa.ChunkedArray, third: pa.ChunkedArray) -> pa.Array:
+        return over(first, second, third)
+
+    return (one, two, three)[len(function.parameters) - 1]
 
 
 # ------------------------------------------------------------------------------------------------ text

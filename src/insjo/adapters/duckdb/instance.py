@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from insjo.adapters.duckdb.functions import install_functions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class InstanceConfig:
-    """What a worker is told at its start.
-
-    Attributes:
-        lake: Folder below which files may be read and data files written.
-        spill: Folder for intermediate results larger than memory; this instance's own.
-        memory_mb: Limit of the engine, in MiB.
-        threads: Threads of one statement.
-        spill_mb: Limit of the spill folder, in MiB.
-        run_as: User id to become, or None.
-    """
-
-    lake: str
-    spill: str
-    memory_mb: int
-    threads: int
-    spill_mb: int
-    run_as: int | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """For the wire."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> InstanceConfig:
-        """Inverse of `as_json`."""
-        return InstanceConfig(**value)
+    from insjo.adapters.duckdb.config import InstanceConfig
 
 
 def macros_text() -> str:

@@ -208,7 +208,8 @@ def main() -> None:
     memory_bytes = int(config_line["memory_mb"]) * 1024**2 + ADDRESS_SPACE_EXTRA_BYTES
     taken = give_up_privileges(writable=writable, memory_bytes=memory_bytes, run_as=config_line["run_as"])
     guard_against_orphanage(first)
-    from insjo.adapters.duckdb.instance import InstanceConfig, open_instance
+    from insjo.adapters.duckdb.config import InstanceConfig
+    from insjo.adapters.duckdb.instance import open_instance
 
     database = open_instance(InstanceConfig.from_json(config_line))
     import pyarrow as pa

@@ -35,8 +35,8 @@ class Compiler(Protocol):
         """A node that has to be a boolean."""
         ...
 
-    def parameters(self, names: Sequence[str], types: Sequence[Type]) -> AbstractContextManager[list[str]]:
-        """Bind parameters of a lambda; gives the engine's names of them."""
+    def parameters(self, names: Sequence[str], values: Sequence[Fragment]) -> AbstractContextManager[None]:
+        """Bind parameters of a lambda to what they stand for."""
         ...
 
     def fresh(self, prefix: str) -> str:

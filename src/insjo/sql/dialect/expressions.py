@@ -105,13 +105,11 @@ class Expressions:
         return implicit(self.compile(node), BOOLEAN, what)
 
     @contextlib.contextmanager
-    def parameters(self, names: Sequence[str], types: Sequence[Type]) -> Iterator[list[str]]:
-        """Bind parameters of a lambda; gives the engine's names of them."""
-        fresh = [self.names.fresh("v") for _ in names]
-        bound = {name.lower(): Fragment(own, of_type) for name, own, of_type in zip(names, fresh, types, strict=True)}
-        self.lambdas.append(bound)
+    def parameters(self, names: Sequence[str], values: Sequence[Fragment]) -> Iterator[None]:
+        """Bind parameters of a lambda to what they stand for."""
+        self.lambdas.append({name.lower(): value for name, value in zip(names, values, strict=True)})
         try:
-            yield fresh
+            yield
         finally:
             self.lambdas.pop()
 

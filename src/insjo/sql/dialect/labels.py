@@ -62,7 +62,8 @@ def _cast(node: exp.Expr, depth: int) -> str:
     if isinstance(inner, exp.JSONExtract):
         return _json_path(inner, depth)
     text = node.args["to"].sql(dialect="databricks")
-    if isinstance(inner, exp.Literal) and inner.args.get("is_string") and text in {"DATE", "TIMESTAMP", "TIMESTAMP_NTZ"}:
+    plain = isinstance(inner, exp.Literal) and inner.args.get("is_string") and not isinstance(node, exp.TryCast)
+    if plain and text in {"DATE", "TIMESTAMP", "TIMESTAMP_NTZ"}:
         return f"{text} '{inner.this}'"
     word = "TRY_CAST" if isinstance(node, exp.TryCast) else "CAST"
     return f"{word}({label(inner, depth)} AS {text})"

@@ -12,8 +12,8 @@ CREATE MACRO insjo_trim(s) AS trim(s, ' ' || chr(9) || chr(10) || chr(11) || chr
 -- Whole number: what stands behind the point is cut off.
 CREATE MACRO insjo_text_to_whole(s, target) AS
     CASE
-        WHEN regexp_full_match(insjo_trim(s), '[+-]?[0-9]{1,18}') THEN CAST(insjo_trim(s) AS HUGEINT)
-        WHEN regexp_full_match(insjo_trim(s), '[+-]?[0-9]{1,38}(\.[0-9]*)?') THEN CAST(regexp_extract(insjo_trim(s), '^[+-]?[0-9]+') AS HUGEINT)
+        WHEN regexp_full_match(s, '[+-]?[0-9]+') THEN CAST(s AS BIGINT)
+        WHEN regexp_full_match(insjo_trim(s), '[+-]?[0-9]+(\.[0-9]*)?') THEN CAST(regexp_extract(insjo_trim(s), '^[+-]?[0-9]+') AS BIGINT)
         WHEN regexp_full_match(insjo_trim(s), '[+-]?\.[0-9]+') THEN 0
         WHEN s IS NOT NULL THEN insjo_bad_cast(s, target)
     END;
@@ -23,11 +23,13 @@ CREATE MACRO insjo_text_to_integer(s) AS
 -- The text of a number, checked; the engine alone would also read `1_000` and `0x1A`.
 CREATE MACRO insjo_number_text(s, target) AS
     CASE
+        WHEN regexp_full_match(s, '[+-]?[0-9]+(\.[0-9]+)?') THEN s
         WHEN regexp_full_match(insjo_trim(s), '[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?') THEN insjo_trim(s)
         WHEN s IS NOT NULL THEN CAST(insjo_bad_cast(s, target) AS VARCHAR)
     END;
 CREATE MACRO insjo_text_to_double(s, target) AS
     CASE
+        WHEN regexp_full_match(s, '[+-]?[0-9]+(\.[0-9]+)?') THEN CAST(s AS DOUBLE)
         WHEN regexp_full_match(insjo_trim(s), '[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?')
             THEN CAST(rtrim(insjo_trim(s), 'dDfF') AS DOUBLE)
         WHEN regexp_full_match(lower(insjo_trim(s)), '[+]?(inf|infinity)') THEN CAST('inf' AS DOUBLE)
@@ -44,6 +46,7 @@ CREATE MACRO insjo_text_to_boolean(s) AS
 -- `yyyy`, `yyyy-[m]m`, `yyyy-[m]m-[d]d`, the last one with anything after a blank or a `T`.
 CREATE MACRO insjo_text_to_date(s) AS
     CASE
+        WHEN regexp_full_match(s, '[0-9]{4}-[0-9]{2}-[0-9]{2}') THEN CAST(s AS DATE)
         WHEN regexp_full_match(insjo_trim(s), '[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?') THEN CAST(regexp_extract(insjo_trim(s), '^[0-9-]+') AS DATE)
         WHEN regexp_full_match(insjo_trim(s), '[0-9]{4}-[0-9]{1,2}') THEN CAST(insjo_trim(s) || '-01' AS DATE)
         WHEN regexp_full_match(insjo_trim(s), '[0-9]{4}') THEN CAST(insjo_trim(s) || '-01-01' AS DATE)
@@ -324,6 +327,9 @@ CREATE MACRO insjo_overlay(s, r, p, n) AS
 CREATE MACRO insjo_characters(s) AS CASE WHEN s IS NOT NULL THEN regexp_extract_all(s, '(?s).') END;
 CREATE MACRO insjo_characters_limited(s, n) AS
     CASE WHEN length(s) <= n THEN insjo_characters(s) ELSE insjo_characters(left(s, n - 1)) || [substr(s, n)] END;
+-- The engine counts bytes, which is the same for ASCII only.
+CREATE MACRO insjo_levenshtein(a, b) AS
+    CASE WHEN strlen(a) = length(a) AND strlen(b) = length(b) THEN CAST(levenshtein(a, b) AS INTEGER) ELSE insjo_py_levenshtein(a, b) END;
 CREATE MACRO insjo_reverse(s) AS array_to_string(list_reverse(insjo_characters(s)), '');
 CREATE MACRO insjo_upper(s) AS CASE WHEN contains(s, 'ß') THEN upper(replace(s, 'ß', 'SS')) ELSE upper(s) END;
 CREATE MACRO insjo_initcap(s) AS

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 DAY_TO_SECOND = interval_of("day", "second")
 YEAR_TO_MONTH = interval_of("year", "month")
 _DIVISION = "Division by zero."
+_NARROW_DIGITS = 18
+"""The engine keeps products of decimals of up to so many digits in 64 bits, and raises when they do not fit."""
+
+_NARROW_SCALE = 6
+"""With more digits behind the point than this too few are left before it, so that such products are computed in 128 bits."""
 
 
 # ------------------------------------------------------------------------------------------------ comparison
@@ -167,7 +172,11 @@ def _decimal_product(left: Fragment, right: Fragment) -> Fragment:
             f"A product of `{left.type.text}` and `{right.type.text}` is not supported: it has {scale} digits behind the point.",
             hint="Cast one of them to fewer digits, or to double.",
         )
-    return _computed(f"({left.sql} * {right.sql})", of_type, scale, left, right)
+    narrow = max(left.type.precision, right.type.precision) <= _NARROW_DIGITS < left.type.precision + right.type.precision
+    sql = left.sql
+    if narrow and scale > _NARROW_SCALE:
+        sql = f"CAST({left.sql} AS DECIMAL({_NARROW_DIGITS + 1},{left.type.scale}))"
+    return _computed(f"({sql} * {right.sql})", of_type, scale, left, right)
 
 
 def _operand(fragment: Fragment, of_type: Type) -> Fragment:
@@ -200,7 +209,9 @@ def unscaled(fragment: Fragment) -> str:
     if scale == 0:
         return f"CAST({fragment.sql} AS HUGEINT)"
     if precision + scale + 1 <= DECIMAL_PRECISION_MAX:
-        return f"CAST({fragment.sql} * CAST({10**scale} AS DECIMAL({scale + 1},0)) AS HUGEINT)"
+        fits = precision + scale + 1 <= _NARROW_DIGITS
+        wide = fragment.sql if fits else f"CAST({fragment.sql} AS DECIMAL({max(precision, _NARROW_DIGITS + 1)},{scale}))"
+        return f"CAST({wide} * CAST({10**scale} AS DECIMAL({scale + 1},0)) AS HUGEINT)"
     return f"CAST(replace(CAST({fragment.sql} AS VARCHAR), '.', '') AS HUGEINT)"
 
 

@@ -200,7 +200,7 @@ def _text(each: Type) -> str:
 
 def is_plain_field(name: str) -> bool:
     """Whether the name of a field needs no backticks."""
-    return re.fullmatch(r"\w+", name) is not None
+    return re.fullmatch(r"(?![0-9]+$)[A-Za-z0-9_]+", name) is not None
 
 
 def _field_name(name: str) -> str:
@@ -235,7 +235,7 @@ _WORDS = {
     "timestamp_ntz": TIMESTAMP_NTZ,
     "variant": VARIANT,
 }
-_TOKENS = re.compile(r"\s*(?:([A-Za-z_][\w$]*|\d+)|`((?:[^`]|``)*)`|\"((?:[^\"]|\"\")*)\"|('(?:[^']|'')*')|([<>(),:\[\]]))")
+_TOKENS = re.compile(r"\s*(?:([^\W\d][\w$]*|[0-9][0-9A-Za-z_]*)|`((?:[^`]|``)*)`|\"((?:[^\"]|\"\")*)\"|('(?:[^']|'')*')|([<>(),:\[\]]))")
 
 
 class _Words:

@@ -344,7 +344,7 @@ def _read(call: Call, text: Fragment, target: Type) -> Fragment:
     wall = made(java_dates.wall_of(found, text.sql), TIMESTAMP_NTZ, text)
     value = cast(wall, target)
     if found.zoned and target.kind is not Kind.TIMESTAMP_NTZ:
-        zone = f"regexp_extract({text.sql}, {text_of(found.regex)}, [{', '.join(text_of(name) for name in found.names)}]).z"
+        zone = f"{java_dates.parts_of(found, text.sql)}.z"
         instant = made(f"insjo_to_instant({wall.sql}, {zone})", TIMESTAMP, text)
         value = cast(instant, target)
     raised = fail("CANNOT_PARSE_TIMESTAMP", "The text does not fit the datetime pattern: ", target, tail=text.sql)

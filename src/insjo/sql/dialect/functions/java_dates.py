@@ -166,10 +166,12 @@ class Reading:
     Attributes:
         regex: Of the whole text, with one group for each name.
         names: Names of the groups.
+        strptime: The engine's own format, where it reads a text that fits the regex in the same way; else empty.
     """
 
     regex: str
     names: tuple[str, ...]
+    strptime: str = ""
 
     @property
     def zoned(self) -> bool:
@@ -200,50 +202,73 @@ _READ: dict[str, dict[int, tuple[str, str]]] = {
 }
 
 
+_STRPTIME = {"y": "%Y", "M": "%m", "d": "%d", "H": "%H", "m": "%M", "s": "%S"}
+"""Letters whose numbers the engine reads alike once the regex has checked their digits; two letters for a year are not among them."""
+
+
 def reading(pattern: str) -> Reading:
     """How to read by the pattern; raises UnsupportedFeature for letters that are only for writing."""
-    regex, names = "", []
+    regex, names, plain = "", [], ""
+    simple = True
     for piece in pieces_of(pattern):
         if piece.letter == "'":
             regex += re.sub(r"([^\w\s])", r"\\\1", piece.text)
+            plain += piece.text.replace("%", "%%")
             continue
         if piece.letter in "[]":
             regex += "(?:" if piece.letter == "[" else ")?"
+            simple = False
             continue
-        if piece.letter == "S" and piece.count <= 9:  # noqa: PLR2004  # Nanoseconds.
-            name, digits = "f", f"[0-9]{{1,{piece.count}}}"
-        else:
-            found = _READ.get(piece.letter, {}).get(piece.count)
-            if found is None:
-                raise _unknown(piece, pattern)
-            name, digits = found
+        name, digits = _piece_regex(piece, pattern)
         if name in names:
             raise ArgumentInvalid(f"`{pattern}` is no datetime pattern for reading: it has `{piece.letter}` twice.")
         names.append(name)
         regex += f"({digits})"
+        simple = simple and name in {"y", "mo", "d", "h", "mi", "s"}
+        plain += _STRPTIME.get(piece.letter, "")
     if not names:
         raise ArgumentInvalid(f"`{pattern}` is no datetime pattern for reading.")
-    return Reading(f"^{regex}$", tuple(names))
+    whole_date = {"y", "mo", "d"} <= set(names)
+    return Reading(f"^{regex}$", tuple(names), plain if simple and whole_date else "")
+
+
+def _piece_regex(piece: Piece, pattern: str) -> tuple[str, str]:
+    """Name and regex of a piece."""
+    if piece.letter == "S" and piece.count <= 9:  # noqa: PLR2004  # Nanoseconds.
+        return "f", f"[0-9]{{1,{piece.count}}}"
+    found = _READ.get(piece.letter, {}).get(piece.count)
+    if found is None:
+        raise _unknown(piece, pattern)
+    return found
+
+
+def parts_of(found: Reading, text: str) -> str:
+    """SQL of a struct with the parts of a text."""
+    listed = ", ".join(text_of(name) for name in found.names)
+    return f"regexp_extract({text}, {text_of(found.regex)}, [{listed}])"
 
 
 def wall_of(found: Reading, text: str) -> str:
     """SQL of the wall clock (an engine's TIMESTAMP) that a text gives; only for texts that fit."""
-    listed = ", ".join(text_of(name) for name in found.names)
-    parts = f"regexp_extract({text}, {text_of(found.regex)}, [{listed}])"
+    if found.strptime:
+        return f"strptime({text}, {text_of(found.strptime)})"
+    # The parts are taken out once, and used in a lambda.
+    return f"list_extract(list_transform([{parts_of(found, text)}], lambda p_: {_assembled(found, 'p_')}), 1)"
 
+
+def _assembled(found: Reading, parts: str) -> str:
     def number(name: str, default: str) -> str:
-        return f"CAST(coalesce(nullif(({parts}).{name}, ''), '{default}') AS BIGINT)" if name in found.names else default
+        return f"CAST(coalesce(nullif({parts}.{name}, ''), '{default}') AS BIGINT)" if name in found.names else default
 
     year = f"(2000 + {number('yy', '0')})" if "yy" in found.names else number("y", "1970")
     month = _month(found, parts) or number("mo", "1")
     date = f"make_date({year}, {month}, {number('d', '1')})"
     if "doy" in found.names:
         date = f"(make_date({year}, 1, 1) + CAST({number('doy', '1')} - 1 AS INTEGER))"
-    fraction = f"CAST(rpad(left(({parts}).f, 6), 6, '0') AS BIGINT)" if "f" in found.names else "0"
+    fraction = "0"
     if "f" in found.names:
-        fraction = f"CASE WHEN ({parts}).f = '' THEN 0 ELSE {fraction} END"
-    hour = _hour(found, parts, number)
-    time = f"insjo_time_us({hour}, {number('mi', '0')}, {number('s', '0')}, {fraction})"
+        fraction = f"CASE WHEN {parts}.f = '' THEN 0 ELSE CAST(rpad(left({parts}.f, 6), 6, '0') AS BIGINT) END"
+    time = f"insjo_time_us({_hour(found, parts, number)}, {number('mi', '0')}, {number('s', '0')}, {fraction})"
     return f"(CAST({date} AS TIMESTAMP) + to_microseconds({time}))"
 
 
@@ -251,13 +276,13 @@ def _month(found: Reading, parts: str) -> str | None:
     for name, short in (("mon", True), ("month", False)):
         if name in found.names:
             listed = ", ".join(text_of(each[:3] if short else each) for each in _MONTHS)
-            return f"list_position([{listed}], ({parts}).{name})"
+            return f"list_position([{listed}], {parts}.{name})"
     return None
 
 
 def _hour(found: Reading, parts: str, read: Callable[[str, str], str]) -> str:
     if "h12" in found.names:
-        half = f"CASE WHEN ({parts}).ap = 'PM' THEN 12 ELSE 0 END" if "ap" in found.names else "0"
+        half = f"CASE WHEN {parts}.ap = 'PM' THEN 12 ELSE 0 END" if "ap" in found.names else "0"
         return f"(insjo_in_range({read('h12', '12')}, 1, 12) % 12 + {half})"
     if "k" in found.names:
         return f"(insjo_in_range({read('k', '24')}, 1, 24) % 24)"

@@ -2,69 +2,68 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from insjo.sql.dialect.casts import cast
 from insjo.sql.dialect.coercion import common_type, implicit
-from insjo.sql.dialect.fragments import Fragment, made
+from insjo.sql.dialect.fragments import SUBQUERY, Fragment, made
 from insjo.sql.dialect.functions.arrays import array_argument, map_argument
 from insjo.sql.dialect.functions.registry import Call, Definition, scalar
 from insjo.sql.dialect.types import BOOLEAN, INT, Kind, Type, array_of, map_of
-from insjo.sql.errors import DatatypeMismatch
+from insjo.sql.errors import DatatypeMismatch, UnsupportedFeature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def _lambda(call: Call, index: int, types: Sequence[Type], *, optional: int = 0) -> tuple[list[str], Fragment]:
-    """Engine's names of the parameters and the body of a lambda among the arguments."""
+def _lambda(call: Call, index: int, values: Sequence[Fragment], *, optional: int = 0) -> Fragment:
+    """Body of a lambda among the arguments, its parameters standing for the values; the last ones may be left out."""
     node = call.nodes[index]
     if not isinstance(node, exp.Lambda):
         raise DatatypeMismatch(f"{call.label} takes a lambda such as `x -> x + 1` as argument {index + 1}.")
     names = [parameter.name for parameter in node.expressions]
-    if not len(types) - optional <= len(names) <= len(types):
-        raise DatatypeMismatch(f"{call.label} takes a lambda with {len(types)} parameters, and this one has {len(names)}.")
-    with call.compiler.parameters(names, types[: len(names)]) as fresh:
-        return fresh, call.compiler.compile(node.this)
+    if not len(values) - optional <= len(names) <= len(values):
+        raise DatatypeMismatch(f"{call.label} takes a lambda with {len(values)} parameters, and this one has {len(names)}.")
+    with call.compiler.parameters(names, values[: len(names)]):
+        body = call.compiler.compile(node.this)
+    if SUBQUERY in body.flags:
+        raise UnsupportedFeature(f"A query inside the lambda of {call.label} is not supported.")
+    return body
+
+
+def _element_and_place(call: Call, item: Type) -> tuple[str, str, list[Fragment]]:
+    """Engine's names of an element and its place (from 1, a BIGINT), and what the caller sees of them (from 0, an INT)."""
+    element, place = call.compiler.fresh("v"), call.compiler.fresh("n")
+    return element, place, [Fragment(element, item), Fragment(f"CAST({place} - 1 AS INTEGER)", INT)]
 
 
 @scalar("transform", 2)
 def transform(call: Call) -> Fragment:
     """Every element; the second parameter counts from 0."""
     values = array_argument(call, 0).seen()
-    names, body = _lambda(call, 1, (values.type.item, INT), optional=1)
-    body = body.seen()
-    sql = body.sql
-    if len(names) == 2:  # noqa: PLR2004  # With the index; the engine counts from 1.
-        sql = _with_index(sql, names[1])
-    return made(f"list_transform({values.sql}, lambda {', '.join(names)}: {sql})", array_of(body.type), values, body)
-
-
-def _with_index(sql: str, name: str) -> str:
-    """The engine's index counts from 1 and is a BIGINT: what stands for the caller's index counts from 0 and is an INT."""
-    return re.sub(rf"\b{name}\b", f"CAST({name} - 1 AS INTEGER)", sql)
+    element, place, parameters = _element_and_place(call, values.type.item)
+    body = _lambda(call, 1, parameters, optional=1).seen()
+    return made(f"list_transform({values.sql}, lambda {element}, {place}: {body.sql})", array_of(body.type), values, body)
 
 
 @scalar("filter", 2)
 def filter_array(call: Call) -> Fragment:
     """Elements for which it is true."""
     values = array_argument(call, 0).seen()
-    names, body = _lambda(call, 1, (values.type.item, INT), optional=1)
-    test = implicit(body, BOOLEAN, call.label)
-    sql = _with_index(test.sql, names[1]) if len(names) == 2 else test.sql  # noqa: PLR2004  # With the index.
-    return made(f"list_filter({values.sql}, lambda {', '.join(names)}: {sql})", values.type, values, test)
+    element, place, parameters = _element_and_place(call, values.type.item)
+    test = implicit(_lambda(call, 1, parameters, optional=1), BOOLEAN, call.label)
+    return made(f"list_filter({values.sql}, lambda {element}, {place}: {test.sql})", values.type, values, test)
 
 
 @scalar("exists forall", 2)
 def quantified(call: Call) -> Fragment:
     """Whether it is true for one, or for all; NULL where that is open."""
     values = array_argument(call, 0).seen()
-    names, body = _lambda(call, 1, (values.type.item,))
-    test = implicit(body, BOOLEAN, call.label)
-    outcomes = f"list_transform({values.sql}, lambda {names[0]}: {test.sql})"
+    element = call.compiler.fresh("v")
+    test = implicit(_lambda(call, 1, [Fragment(element, values.type.item)]), BOOLEAN, call.label)
+    outcomes = f"list_transform({values.sql}, lambda {element}: {test.sql})"
     return made(f"insjo_{call.name}({outcomes})", BOOLEAN, values, test)
 
 
@@ -72,47 +71,39 @@ def quantified(call: Call) -> Fragment:
 def reduce_array(call: Call) -> Fragment:
     """From a start value over all elements, and a last step."""
     values, start = array_argument(call, 0).seen(), call.arg(1).seen()
-    accumulator = start.type
-    names, body = _lambda(call, 2, (accumulator, values.type.item))
+    accumulator, item = start.type, values.type.item
+    # The engine wants the accumulator to be of the elements' type, so both travel in one struct: a, the state, and x, the element.
+    left, right = call.compiler.fresh("a"), call.compiler.fresh("x")
+    body = _lambda(call, 2, [Fragment(f"{left}.a", accumulator), Fragment(f"{right}.x", item)])
     if body.type != accumulator:
         wider = common_type(accumulator, body.type)
         if wider is None:
             raise DatatypeMismatch(f"{call.label} starts with `{accumulator.text}`, and its lambda gives `{body.type.text}`.")
         accumulator, start = wider, cast(start, wider)
-        names, body = _lambda(call, 2, (accumulator, values.type.item))
+        body = _lambda(call, 2, [Fragment(f"{left}.a", accumulator), Fragment(f"{right}.x", item)])
     body = cast(body, accumulator)
-    # The engine wants the accumulator to be of the elements' type, so both travel in one struct.
-    state = f"STRUCT(a {accumulator.engine}, x {values.type.item.engine if values.type.item.kind is not Kind.VOID else 'INTEGER'})"
+    state = f"STRUCT(a {accumulator.engine}, x {item.engine if item.kind is not Kind.VOID else 'INTEGER'})"
     steps = f"list_transform({values.sql}, lambda s_: CAST(struct_pack(a := NULL, x := s_) AS {state}))"
     first = f"CAST(struct_pack(a := {start.sql}, x := NULL) AS {state})"
-    left, right = names
-    step = _renamed(_renamed(body.sql, left, f"{left}.a"), right, f"{right}.x")
-    reduced = f"list_reduce({steps}, lambda {left}, {right}: CAST(struct_pack(a := {step}, x := NULL) AS {state}), {first}).a"
-    sql = f"CASE WHEN {values.sql} IS NULL THEN NULL ELSE {reduced} END"
+    step = f"CAST(struct_pack(a := {body.sql}, x := NULL) AS {state})"
+    sql = f"CASE WHEN {values.sql} IS NULL THEN NULL ELSE list_reduce({steps}, lambda {left}, {right}: {step}, {first}).a END"
     result = made(sql, accumulator, values, start, body)
     if len(call) == 3:  # noqa: PLR2004  # Without a last step.
         return result
-    last_names, finish = _lambda(call, 3, (accumulator,))
-    finish = finish.seen()
-    return made(f"list_extract(list_transform([{result.sql}], lambda {last_names[0]}: {finish.sql}), 1)", finish.type, result, finish)
-
-
-def _renamed(sql: str, name: str, new: str) -> str:
-    """Parameters have names that occur nowhere else, so plain replacement is safe."""
-    return re.sub(rf"\b{name}\b", new, sql)
+    end = call.compiler.fresh("v")
+    finish = _lambda(call, 3, [Fragment(end, accumulator)]).seen()
+    return made(f"list_extract(list_transform([{result.sql}], lambda {end}: {finish.sql}), 1)", finish.type, result, finish)
 
 
 @scalar("zip_with", 3)
 def zip_with(call: Call) -> Fragment:
     """Elements at the same places; NULL where one array is shorter."""
     left, right = array_argument(call, 0).seen(), array_argument(call, 1).seen()
-    names, body = _lambda(call, 2, (left.type.item, right.type.item))
-    body = body.seen()
-    first, second = names
     place = call.compiler.fresh("i")
-    sql = _renamed(_renamed(body.sql, first, f"list_extract({left.sql}, {place})"), second, f"list_extract({right.sql}, {place})")
+    pair = [Fragment(f"list_extract({each.sql}, {place})", each.type.item) for each in (left, right)]
+    body = _lambda(call, 2, pair).seen()
     places = f"range(1, greatest(len({left.sql}), len({right.sql})) + 1)"
-    whole = f"CASE WHEN {left.sql} IS NULL OR {right.sql} IS NULL THEN NULL ELSE list_transform({places}, lambda {place}: {sql}) END"
+    whole = f"CASE WHEN {left.sql} IS NULL OR {right.sql} IS NULL THEN NULL ELSE list_transform({places}, lambda {place}: {body.sql}) END"
     return made(whole, array_of(body.type), left, right, body)
 
 
@@ -122,18 +113,14 @@ def array_sort(call: Call) -> Fragment:
     values = array_argument(call, 0).seen()
     if len(call) == 1:
         return made(f"list_sort({values.sql}, 'ASC', 'NULLS LAST')", values.type, values)
+    done, new, old = (call.compiler.fresh(letter) for letter in "abv")
     item = values.type.item
-    names, body = _lambda(call, 1, (item, item))
-    order = implicit(body, INT, call.label)
-    left, right = names
-    engine = values.type.engine
+    order = implicit(_lambda(call, 1, [Fragment(old, item), Fragment(f"list_extract({new}, 1)", item)]), INT, call.label)
     # Each element becomes a list of one, so that lists are what is reduced.
-    done, new = call.compiler.fresh("a"), call.compiler.fresh("b")
-    compared = _renamed(order.sql, right, f"list_extract({new}, 1)")
-    kept = f"list_filter({done}, lambda {left}: {compared} <= 0)"
-    rest = f"list_filter({done}, lambda {left}: {compared} > 0)"
+    kept = f"list_filter({done}, lambda {old}: {order.sql} <= 0)"
+    rest = f"list_filter({done}, lambda {old}: {order.sql} > 0)"
     singles = f"list_transform({values.sql}, lambda o_: [o_])"
-    reduced = f"list_reduce({singles}, lambda {done}, {new}: {kept} || {new} || {rest}, CAST([] AS {engine}))"
+    reduced = f"list_reduce({singles}, lambda {done}, {new}: {kept} || {new} || {rest}, CAST([] AS {values.type.engine}))"
     return made(f"CASE WHEN {values.sql} IS NOT NULL THEN {reduced} END", values.type, values, order)
 
 
@@ -143,10 +130,7 @@ def array_sort(call: Call) -> Fragment:
 def _entry_lambda(call: Call, key: Type, value: Type) -> tuple[str, Fragment]:
     """Engine's name of an entry of a map, and the body of a lambda over key and value in terms of it."""
     entry = call.compiler.fresh("e")
-    names, body = _lambda(call, 1, (key, value))
-    body = body.seen()
-    sql = _renamed(_renamed(body.sql, names[0], f"{entry}.key"), names[1], f"{entry}.value")
-    return entry, made(sql, body.type, body)
+    return entry, _lambda(call, 1, [Fragment(f"{entry}.key", key), Fragment(f"{entry}.value", value)]).seen()
 
 
 @scalar("map_filter", 2)
@@ -177,14 +161,11 @@ def map_zip_with(call: Call) -> Fragment:
     right, right_key, right_value = map_argument(call, 1)
     if key != right_key:
         raise DatatypeMismatch(f"{call.label} takes maps with the same type of keys.")
-    names, body = _lambda(call, 2, (key, left_value, right_value))
-    body = body.seen()
-    sql = body.sql
     own = call.compiler.fresh("k")
-    for name, new in zip(names, (own, f"({left.sql})[{own}]", f"({right.sql})[{own}]"), strict=True):
-        sql = _renamed(sql, name, new)
+    found = [Fragment(own, key), Fragment(f"({left.sql})[{own}]", left_value), Fragment(f"({right.sql})[{own}]", right_value)]
+    body = _lambda(call, 2, found).seen()
     keys = f"insjo_distinct(map_keys({left.sql}) || map_keys({right.sql}))"
-    entries = f"map_from_entries(list_transform({keys}, lambda {own}: struct_pack(key := {own}, value := {sql})))"
+    entries = f"map_from_entries(list_transform({keys}, lambda {own}: struct_pack(key := {own}, value := {body.sql})))"
     whole = f"CASE WHEN {left.sql} IS NULL OR {right.sql} IS NULL THEN NULL ELSE {entries} END"
     return made(whole, map_of(key, body.type), left, right, body)
 

@@ -237,7 +237,7 @@ def base64(call: Call) -> Fragment:
 def levenshtein(call: Call) -> Fragment:
     """Edits between two texts; -1 above the threshold."""
     first, second = call.take(0, STRING), call.take(1, STRING)
-    distance = fill("CAST(insjo_py_levenshtein({0}, {1}) AS INTEGER)", INT, first, second)
+    distance = fill("insjo_levenshtein({0}, {1})", INT, first, second)
     if len(call) == 2:  # noqa: PLR2004  # Without a threshold.
         return distance
     threshold = call.take(2, INT)
