@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import random
 import signal
@@ -31,6 +32,10 @@ READY_WORD = "INSJO-READY"
 
 LOG_LINES_MAX = 200
 LOG_LINE_CHARS_MAX = 2000
+LOGGED_LINES = 20
+"""Of what a child printed last, as much goes into the log when it cannot be started."""
+
+_LOGGER = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -425,6 +430,8 @@ class Supervisor:
             if child is not None:
                 child.kill()
                 self._forget(child)
+            said = "\n".join(self._account.last_tail[-LOGGED_LINES:]) if child is not None else ""
+            _LOGGER.warning("%s%s", error, f"  It said:\n{said}" if said else "")
             return 0.0
         began = time.monotonic()
         self._account.failed_starts = 0
@@ -434,6 +441,7 @@ class Supervisor:
         child.wait()
         if not self._stop_asked.is_set():
             self._account.last_error = f"The process `{child.spec.name}` ended ({describe_exit(child.exit_code)})."
+            _LOGGER.warning("%s  Another one is started.", self._account.last_error)
         self._forget(child)
         return time.monotonic() - began
 
