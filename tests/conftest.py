@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.browser import chromium
 from tests.support.server import RunningServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 _TESTS = Path(__file__).parent
 _SIDE_BY_SIDE = frozenset({"arch", "unit", "conformance"})
@@ -29,6 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def repository() -> Path:
     """Root of the checkout."""
     return _TESTS.parent
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all suites of a worker: Playwright's synchronous form can be started once in a process."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from databricks.sdk.service.sql import StatementState
 from openai import OpenAI
 from playwright.sync_api import expect
 
-from tests.support.browser import chromium, visit
+from tests.support.browser import visit
 from tests.support.server import RunningServer
 
 if TYPE_CHECKING:
@@ -71,12 +71,6 @@ def house(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ite
         assert warehouse
         openai = OpenAI(base_url=f"{server.url}/v1", api_key=server.token("steward"), max_retries=0)
         yield House(server, steward, client("analyst"), openai, warehouse)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def _pdf(lines: list[str]) -> bytes:
