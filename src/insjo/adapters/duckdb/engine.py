@@ -247,6 +247,7 @@ class Run:
     def next_frame(self) -> wire.Frame:
         """The next frame of rows, or the one that ends the statement; raises what the worker reports."""
         stop_at_s: float | None = None
+        skipped = False
         while True:
             try:
                 frame = self._receive()
@@ -266,7 +267,11 @@ class Run:
                 failure = frame.json()
                 raise error_from(failure["code"], failure["message"], failure.get("file", ""))
             if self._cancel.cancelled and not self._finished:
+                skipped = True
                 continue
+            if skipped:
+                # The statement was faster than its cancelling, but some of its rows were passed over.
+                raise _cancelled()
             return frame
 
     def close(self) -> None:
