@@ -5,7 +5,9 @@ Each is called with values that are not NULL, and its error becomes the statemen
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import math
 import re
@@ -57,7 +59,13 @@ def install_functions(connection: duckdb.DuckDBPyConnection) -> None:
 def _columnwise(function: _Function) -> Callable[..., pa.Array]:
     """A function of values as one of columns: the engine's calls row by row cost a hundred times as much as the functions themselves."""
     call, takes_null = function.call, function.takes_null
-    returns = {"VARCHAR": pa.string(), "INTEGER": pa.int32(), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_()}[function.returns]
+    returns = {
+        "VARCHAR": pa.string(),
+        "INTEGER": pa.int32(),
+        "BIGINT": pa.int64(),
+        "BOOLEAN": pa.bool_(),
+        "VARCHAR[]": pa.list_(pa.string()),
+    }[function.returns]
 
     def over(*columns: pa.ChunkedArray) -> pa.Array:
         rows = zip(*(column.to_pylist() for column in columns), strict=True)
@@ -156,6 +164,11 @@ def _digits(value: int, base: int) -> str:
         out = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[rest % base] + out
         rest //= base
     return f"-{out}" if value < 0 else out
+
+
+def csv_cells(line: str) -> list[str]:
+    """Cells of one line of CSV."""
+    return next(csv.reader(io.StringIO(line)), [])
 
 
 def parse_url(url: str | None, part: str | None, key: str | None) -> str | None:
@@ -407,6 +420,7 @@ _FUNCTIONS: tuple[_Function, ...] = (
     _Function("luhn", luhn, ("VARCHAR",), "BOOLEAN"),
     _Function("conv", convert_base, ("VARCHAR", "INTEGER", "INTEGER"), "VARCHAR"),
     _Function("parse_url", parse_url, ("VARCHAR", "VARCHAR", "VARCHAR"), "VARCHAR", takes_null=True),
+    _Function("csv_cells", csv_cells, ("VARCHAR",), "VARCHAR[]"),
     _Function("to_char", to_char, ("VARCHAR", "VARCHAR"), "VARCHAR"),
     _Function("schema_of_variant", schema_of_variant, ("VARCHAR",), "VARCHAR"),
     _Function("sha2", sha2, ("BLOB", "INTEGER"), "VARCHAR"),

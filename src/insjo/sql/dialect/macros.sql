@@ -366,6 +366,8 @@ CREATE MACRO insjo_url_decode(s) AS
         WHEN contains(regexp_replace(s, '%[0-9A-Fa-f]{2}', '', 'g'), '%') THEN insjo_fail_text('[CANNOT_DECODE_URL] The text is no URL encoding: ' || s)
         ELSE url_decode(replace(s, '+', ' '))
     END;
+CREATE MACRO insjo_csv_cell(s) AS
+    CASE WHEN regexp_matches(s, '[",\n\r]') OR s <> trim(s, ' ') THEN '"' || replace(s, '"', '\"') || '"' ELSE s END;
 -- Patterns that are known only when the statement runs: what RE2 would read otherwise than Java is an error.
 CREATE MACRO insjo_computed_pattern(p) AS
     CASE

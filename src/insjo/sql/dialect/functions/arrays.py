@@ -6,12 +6,13 @@ from sqlglot import exp
 
 from insjo.sql.dialect.casts import cast
 from insjo.sql.dialect.coercion import common_type, implicit, unified
-from insjo.sql.dialect.fragments import Fragment, fail, fill, made, name_of, null, string, text_of
+from insjo.sql.dialect.fragments import VOLATILE, Fragment, fail, fill, made, name_of, null, string, text_of
 from insjo.sql.dialect.functions.java_regex import plain_text
 from insjo.sql.dialect.functions.registry import MANY, Call, Definition, scalar
 from insjo.sql.dialect.types import (
     BIGINT,
     BOOLEAN,
+    FLOAT,
     INT,
     STRING,
     TIMESTAMP,
@@ -278,6 +279,26 @@ def _moments(call: Call, start: Fragment, stop: Fragment) -> Fragment:
     return made(f"CAST({listed} AS {common.engine}[])", array_of(common), first, last, step)
 
 
+@scalar("shuffle", 1)
+def shuffle(call: Call) -> Fragment:
+    """In an order of chance."""
+    values = array_argument(call, 0).seen()
+    drawn = f"list_sort(list_transform({values.sql}, lambda z_: struct_pack(o := random(), v := z_)))"
+    return made(f"list_transform({drawn}, lambda z_: z_.v)", values.type, values, flags=(VOLATILE,))
+
+
+@scalar("vector_cosine_similarity vector_inner_product vector_l2_distance", 2)
+def vectors(call: Call) -> Fragment:
+    """Of two arrays of FLOAT of the same length."""
+    function = {
+        "vector_cosine_similarity": "list_cosine_similarity",
+        "vector_inner_product": "list_inner_product",
+        "vector_l2_distance": "list_distance",
+    }[call.name]
+    left, right = (cast(array_argument(call, index), array_of(FLOAT)) for index in range(2))
+    return fill(f"{function}({{0}}, {{1}})", FLOAT, left, right)
+
+
 # ------------------------------------------------------------------------------------------------ structs
 
 
@@ -411,6 +432,8 @@ DEFINITIONS: tuple[Definition, ...] = (
     flatten,
     arrays_zip,
     array_insert,
+    shuffle,
+    vectors,
     sequence,
     struct,
     named_struct,

@@ -8,6 +8,7 @@ from insjo.sql.dialect.functions import (
     aggregates,
     arrays,
     conditional,
+    csv_values,
     dates,
     formats,
     generators,
@@ -16,6 +17,7 @@ from insjo.sql.dialect.functions import (
     lambdas,
     numeric,
     regex,
+    sketches,
     text,
     windows,
 )
@@ -27,6 +29,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     *aggregates.DEFINITIONS,
     *arrays.DEFINITIONS,
     *conditional.DEFINITIONS,
+    *csv_values.DEFINITIONS,
     *dates.DEFINITIONS,
     *formats.DEFINITIONS,
     *generators.DEFINITIONS,
@@ -35,6 +38,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     *lambdas.DEFINITIONS,
     *numeric.DEFINITIONS,
     *regex.DEFINITIONS,
+    *sketches.DEFINITIONS,
     *text.DEFINITIONS,
     *windows.DEFINITIONS,
 )

@@ -13,7 +13,7 @@ from insjo.sql.dialect.coercion import as_moment, as_wall, implicit
 from insjo.sql.dialect.fragments import Fragment, attempt, fail, fill, made, null, text_of
 from insjo.sql.dialect.functions import java_dates
 from insjo.sql.dialect.functions.registry import Call, Definition, scalar, template
-from insjo.sql.dialect.types import BIGINT, DATE, DOUBLE, INT, STRING, TIMESTAMP, TIMESTAMP_NTZ, Kind, Type, decimal, interval_of
+from insjo.sql.dialect.types import BIGINT, DATE, DOUBLE, INT, STRING, TIMESTAMP, TIMESTAMP_NTZ, Kind, Type, decimal, interval_of, struct_of
 from insjo.sql.errors import ArgumentInvalid, DatatypeMismatch, UnsupportedFeature
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def date_add(call: Call) -> Fragment:
     return fill(f"({{0}} + to_microseconds(CAST({_FIXED_UNITS[unit]} * CAST({{1}} AS HUGEINT) AS BIGINT)))", moment.type, moment, amount)
 
 
-@scalar("datediff date_diff timestampdiff", 2, 3)
+@scalar("datediff date_diff timestampdiff timediff", 2, 3)
 def datediff(call: Call) -> Fragment:
     """With two arguments days from the second to the first; with a unit first whole units from the second to the third."""
     if len(call) == 2:  # noqa: PLR2004  # Without a unit.
@@ -271,6 +271,31 @@ def datediff(call: Call) -> Fragment:
     if unit in _MONTH_UNITS:
         return fill(f"CAST(insjo_whole_months({{0}}, {{1}}) // {_MONTH_UNITS[unit]} AS BIGINT)", BIGINT, start, end)
     return fill(f"((epoch_us({{1}}) - epoch_us({{0}})) // {_FIXED_UNITS[unit]})", BIGINT, start, end)
+
+
+@scalar("window", 2, 4)
+def time_window(call: Call) -> Fragment:
+    """Tumbling windows: the piece of time of that length in which a moment lies."""
+    moment = as_moment(call.arg(0), call.label)
+    length = _duration(call, 1)
+    if len(call) > 2 and _duration(call, 2) != length:  # noqa: PLR2004  # The slide.
+        raise UnsupportedFeature(f"{call.label} with overlapping pieces is not supported.")
+    offset = _duration(call, 3) if len(call) > 3 else 0  # noqa: PLR2004  # The start.
+    start = f"(insjo_floor_div(epoch_us({moment.sql}) - {offset}, {length}) * {length} + {offset})"
+    maker = "make_timestamptz" if moment.type.kind is Kind.TIMESTAMP else "make_timestamp"
+    of_type = struct_of(("start", moment.type), ("end", moment.type))
+    packed = f'struct_pack(start := {maker}({start}), "end" := {maker}({start} + {length}))'
+    return made(f"CASE WHEN {moment.sql} IS NOT NULL THEN {packed} END", of_type, moment)
+
+
+def _duration(call: Call, index: int) -> int:
+    """Microseconds of a constant such as `10 minutes`."""
+    text = call.constant_text(index, "duration").strip().lower().removeprefix("interval ")
+    found = re.findall(r"(\d+)\s*([a-z]+)", text)
+    units = [(int(amount), _singular(unit)) for amount, unit in found]
+    if not units or any(unit not in _FIXED_UNITS for _, unit in units):
+        raise ArgumentInvalid(f"`{text}` is no duration of a window: for example `10 minutes`.")
+    return sum(amount * _FIXED_UNITS[unit] for amount, unit in units)
 
 
 @scalar("months_between", 2, 3)
@@ -481,6 +506,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     named_field,
     date_add,
     datediff,
+    time_window,
     months_between,
     next_day,
     trunc,
