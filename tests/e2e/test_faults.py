@@ -170,11 +170,11 @@ def test_wrong_sql_says_where_and_what_was_meant(raw: Raw, table: str) -> None:
         "SELECT " + "(" * 3000 + "1" + ")" * 3000: ("",),
         "SELECT " + "1 + " * 60_000 + "1": ("",),
         "SELECT '\x00'": ("",),
-        "COPY (SELECT 1) TO '/tmp/x.csv'": ("",),
-        "ATTACH '/tmp/x.db'": ("",),
-        "PRAGMA version": ("",),
-        "SELECT * FROM '/etc/passwd'": ("",),
-        "SELECT read_text('/etc/passwd')": ("",),
+        "COPY (SELECT 1) TO '/srv/x.csv'": ("[",),
+        "ATTACH '/srv/x.db'": ("[",),
+        "PRAGMA version": ("[",),
+        "SELECT * FROM '/etc/passwd'": ("[",),
+        "SELECT read_text('/etc/passwd')": ("[",),
     }
     for text, words in told.items():
         answer = raw.sql(text)
