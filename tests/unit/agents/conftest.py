@@ -14,3 +14,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder: Path = tmp_path_factory.mktemp("house")
     with open_house(folder) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def unscripted(house: House) -> None:
+    """What a test before this one scripted and the models did not say is said to nobody else."""
+    house.made.outside.script.clear()
+    house.made.inside.script.clear()
