@@ -36,6 +36,12 @@ class CastInvalidInput(StatementFailed):
     code = "CAST_INVALID_INPUT"
 
 
+class CastOverflow(StatementFailed):
+    """A number is too large for the type to which it is cast."""
+
+    code = "CAST_OVERFLOW"
+
+
 class DivideByZero(StatementFailed):
     """A division by zero; `try_divide` gives NULL instead."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from insjo.sql.errors import (
     ArithmeticOverflow,
     CastInvalidInput,
+    CastOverflow,
     DiskFull,
     DivideByZero,
     InvalidArrayIndex,
@@ -30,6 +31,7 @@ _KINDS: dict[str, type[InsjoError]] = {
     for each in (
         StatementFailed,
         CastInvalidInput,
+        CastOverflow,
         DivideByZero,
         ArithmeticOverflow,
         InvalidArrayIndex,
@@ -43,6 +45,7 @@ _KINDS: dict[str, type[InsjoError]] = {
 }
 _HINTS = {
     CastInvalidInput.code: "`try_cast` gives NULL instead.",
+    CastOverflow.code: "`try_cast` gives NULL instead.",
     DivideByZero.code: "`try_divide` gives NULL instead.",
     ArithmeticOverflow.code: "Cast to a wider type first.",
     InvalidArrayIndex.code: "`get` and `try_element_at` give NULL instead.",
@@ -56,6 +59,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"no space left on device|disk quota exceeded|ENOSPC", DiskFull.code),
     (r"out of memory|bad_alloc|cannot allocate memory|max_temp_directory_size|failed to offload|realloc of size", OutOfMemory.code),
     (r"division by zero|divide by zero", DivideByZero.code),
+    (r"out of range for the destination type|value is out of range!|could not cast value [-+.e\d]+ to decimal", CastOverflow.code),
     (
         r"conversion error|could not convert|could not parse|invalid unicode|error when converting|can't be cast|failed to cast",
         CastInvalidInput.code,
@@ -65,6 +69,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
 )
 _PATH = re.compile(r"(?<![\w<])(?:/[\w.@%+=:~-]+){2,}/?")
 _KIND_PREFIX = re.compile(r"^(?:[A-Z][\w-]*(?: [A-Za-z][\w-]*)* (?:Error|Exception): )+")
+_TYPE_WORDS = {"INT8": "TINYINT", "INT16": "SMALLINT", "INT32": "INT", "INT64": "BIGINT", "INT128": "DECIMAL(38,0)", "VARCHAR": "STRING"}
+_ENGINE_TYPE = re.compile(r"\b(?:INT8|INT16|INT32|INT64|INT128|VARCHAR)\b")
 _MESSAGE_CHARS_MAX = 600
 # How the readers of CSV, JSON and Parquet name the file that they failed on.
 _FILE = re.compile(r"""^ *file = (/.+?) *$|\bfile "(/[^"\n]+)"|\bfile '(/[^'\n]+)'""", re.MULTILINE)
@@ -95,6 +101,8 @@ def clean(text: str) -> str:
         r"\n\s*\n|\nLINE \d+:|\nCandidate|\n\s*Candidate|\nPossible solutions|\nThis limit was set|\nEither add it", text, maxsplit=1
     )[0]
     short = _PATH.sub("<file>", _KIND_PREFIX.sub("", first.strip())).replace("\n", " ")
+    short = re.sub(r" when casting from source column .*$", "", short)
+    short = _ENGINE_TYPE.sub(lambda found: _TYPE_WORDS[found[0]], short)
     short = re.sub(r"\s*(You can use|Try|Use) try_cast.*$", "", short, flags=re.IGNORECASE)
     return short[:_MESSAGE_CHARS_MAX] or "The engine gave no reason."
 
