@@ -112,7 +112,10 @@ def test_users(w: WorkspaceClient, site: Site) -> None:
     assert (w.users.get(made.id).display_name, w.users.get(made.id).active) == ("Anna Ö", True)
     with pytest.raises(ResourceConflict, match="exists already"):
         w.users.create(user_name=name.upper())
+    theirs = site.client(name, token=site.server.token(name))
+    assert _is_somebody(theirs)
     w.users.delete(made.id)
+    assert not _is_somebody(theirs), "a token outlived its user"
     with pytest.raises(NotFound):
         w.users.get(made.id)
     assert list(w.users.list(filter=f'userName eq "{name}"')) == []

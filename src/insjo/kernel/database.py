@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ metadata = sa.MetaData(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DISK_FULL = "53100"
 """SQLSTATE of PostgreSQL."""
+
+_SQLITE_AWAY = ("locked", "busy", "unable to open", "disk i/o error")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -97,6 +100,8 @@ def failure_of(error: BaseException) -> InsjoError | None:
     if "disk is full" in said or state == _DISK_FULL:
         message = "The disk that holds the metadata database is full; nothing was written."
         return DatabaseFull(message, hint="Free some disk and repeat.")
+    if isinstance(error.orig, sqlite3.Error) and not any(words in said for words in _SQLITE_AWAY):
+        return None  # SQLite calls a missing table an operational error too, which no waiting repairs.
     message = "The metadata database does not answer just now."
     return DatabaseAway(message, hint="Repeat in a moment; if it stays so, look at `insjo doctor`.")
 
