@@ -41,6 +41,9 @@ def _attacks(root: Path) -> list[str]:
 
 
 STATEMENTS = [
+    "EXECUTE IMMEDIATE 'COPY (SELECT 1) TO ''{root}/evil.csv'''",
+    "EXECUTE IMMEDIATE 'SELECT * FROM read_text(''{root}/inside.csv'')'",
+    "EXECUTE IMMEDIATE 'SELECT * FROM IDENTIFIER(?)' USING '{root}/inside.csv'",
     "COPY (SELECT 1) TO '{root}/evil.csv'",
     "COPY t FROM '{root}/inside.csv'",
     "COPY t TO '{root}/evil.csv' (FORMAT csv)",

@@ -91,6 +91,9 @@ def test_the_label_of_a_table_holds_for_every_row_of_it(pay: Desk) -> None:
 
 
 def test_what_is_derived_inherits(pay: Desk) -> None:
+    pay.run("CREATE TABLE clone DEEP CLONE pay")
+    assert pay.label("SELECT name FROM clone") == LABELLED
+    assert pay.label("EXECUTE IMMEDIATE 'SELECT salary FROM pay WHERE id = ?' USING 1") == LABELLED
     pay.run("CREATE TABLE ctas AS SELECT salary FROM pay")
     assert pay.label("SELECT * FROM ctas") == LABELLED
     pay.run("INSERT INTO items SELECT id, name FROM pay")

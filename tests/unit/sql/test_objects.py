@@ -59,6 +59,25 @@ def test_tables_are_described_in_every_form(desk: Desk) -> None:
     assert desk.rows("SHOW PARTITIONS t") == [(None,), ("a",)]
 
 
+def test_clones(desk: Desk) -> None:
+    desk.run("CREATE TABLE t (id INT NOT NULL COMMENT 'key', g STRING) PARTITIONED BY (g) COMMENT 'c' TBLPROPERTIES ('k' = 'v')")
+    desk.run("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    desk.run("CREATE TABLE copy DEEP CLONE t")
+    desk.run("DELETE FROM t")
+    assert desk.rows("SELECT * FROM copy ORDER BY id") == [(1, "a"), (2, "b")]
+    assert desk.value("SHOW CREATE TABLE copy") == desk.value("SHOW CREATE TABLE t").replace("desk.t ", "desk.copy ")
+    assert desk.error("INSERT INTO copy VALUES (NULL, 'x')").code == "DELTA_NOT_NULL_CONSTRAINT_VIOLATED"
+    desk.run("CREATE OR REPLACE TABLE copy CLONE t VERSION AS OF 0 TBLPROPERTIES ('k' = 'w')")
+    assert desk.value("SELECT count(*) FROM copy") == 0
+    assert ("k", "w") in desk.rows("SHOW TBLPROPERTIES copy")
+    desk.run("CREATE TABLE third CLONE t@v1")
+    assert desk.value("SELECT count(*) FROM third") == 2
+    desk.run("CREATE VIEW v AS SELECT 1 AS a")
+    assert desk.error("CREATE TABLE x CLONE v").code == "WRONG_COMMAND_FOR_OBJECT_TYPE"
+    assert desk.error("CREATE TABLE x SHALLOW CLONE t").code == "UNSUPPORTED_FEATURE"
+    assert desk.error("CREATE TABLE x CLONE t WHERE id = 1").code == "PARSE_SYNTAX_ERROR"
+
+
 def test_the_drivers_forms(desk: Desk) -> None:
     desk.run("CREATE TABLE t (id INT, pay DECIMAL(10, 2) NOT NULL) COMMENT 'c'")
     result = desk.run("SHOW TABLES IN CATALOG main SCHEMA LIKE 'de%' LIKE '*'")

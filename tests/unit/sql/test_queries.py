@@ -90,6 +90,23 @@ def test_a_parameter_is_a_value_and_never_text_of_the_statement(desk: Desk) -> N
     assert desk.value("SELECT count(*) FROM IDENTIFIER(:t)", parameters={"t": "main.desk.t"}) == 1
 
 
+def test_a_statement_in_a_text(desk: Desk) -> None:
+    desk.run("CREATE TABLE t (id INT, name STRING)")
+    desk.run("EXECUTE IMMEDIATE 'INSERT INTO t VALUES (?, :name)' USING 1, 'a' AS name")
+    assert desk.rows("EXECUTE IMMEDIATE 'SELECT id FROM t WHERE name = ?' USING (lower('A'))") == [(1,)]
+    assert desk.rows("EXECUTE IMMEDIATE :text", parameters={"text": "SELECT count(*) FROM t"}) == [(1,)]
+    assert desk.run("EXECUTE IMMEDIATE 'SELECT ?' USING DATE '2020-01-02'").statement.columns[0].type_text == "date"
+    own = desk.in_session()
+    own.run("DECLARE VARIABLE text = 'SELECT name FROM t'")
+    own.run("DECLARE VARIABLE wanted = 1")
+    assert own.rows("EXECUTE IMMEDIATE text || ' WHERE id = ?' USING wanted") == [("a",)]
+    assert desk.error("EXECUTE IMMEDIATE 'EXECUTE IMMEDIATE ''SELECT 1'''").code == "UNSUPPORTED_FEATURE"
+    assert desk.error("EXECUTE IMMEDIATE (SELECT name FROM t)").code == "UNSUPPORTED_FEATURE"
+    assert desk.error("EXECUTE IMMEDIATE 'SELECT 1; SELECT 2'").code == "PARSE_SYNTAX_ERROR"
+    assert desk.error("EXECUTE IMMEDIATE 'SELECT ?'").code == "UNBOUND_SQL_PARAMETER"
+    assert desk.error("EXECUTE IMMEDIATE 1").kind == "INVALID_ARGUMENT"
+
+
 def test_time_travel(desk: Desk) -> None:
     desk.run("CREATE TABLE t (id INT)")
     for value in (1, 2, 3):

@@ -116,7 +116,13 @@ def set_variable(x: Execution, command: SetVariable) -> Outcome:
 def _evaluate(x: Execution, name: str, type_text: str, value: exp.Expr) -> None:
     """Work out a value and keep it."""
     shown = cast(value.copy(), type_text) if type_text else value.copy()
-    query = exp.Select(expressions=[exp.alias_(shown, "v")])
+    found, kind = constant_value(x, shown)
+    x.session.put_variable(name, type_text or kind, found)
+
+
+def constant_value(x: Execution, expression: exp.Expr) -> tuple[object, str]:
+    """Value and type of an expression that reads no table: what is kept outside of a result has no label."""
+    query = exp.Select(expressions=[exp.alias_(expression, "v")])
     bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters)
     if bound.provenance.origins:
         message = "A variable that is filled from a table is not supported."
@@ -126,7 +132,7 @@ def _evaluate(x: Execution, name: str, type_text: str, value: exp.Expr) -> None:
         message = f"A variable of the type `{kind}` is not supported."
         raise UnsupportedFeature(message, details={"feature": "variable of a nested type"})
     rows = x.rows(bound.sql, bound.tables)
-    x.session.put_variable(name, type_text or kind, rows[0]["v"] if rows else None)
+    return (rows[0]["v"] if rows else None), kind
 
 
 def drop_variable(x: Execution, command: DropVariable) -> Outcome:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from insjo.access.errors import TableNotFound
-from insjo.catalog.errors import ColumnAlreadyExists
+from insjo.catalog.errors import ColumnAlreadyExists, WrongTableType
 from insjo.catalog.types import Column
 from insjo.kernel.errors import InvalidArgument, did_you_mean
 from insjo.sql.commands.execution import Outcome, counted, nothing
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from insjo.catalog.types import TableName
     from insjo.sql.commands.execution import Execution
-    from insjo.sql.parsing.nodes import AddColumns, AlterProperties, ColumnDefinition, CreateTable
+    from insjo.sql.parsing.nodes import AddColumns, AlterProperties, ColumnDefinition, CreateTable, NamePath
 
 _SOURCE = "__insjo_source"
 
@@ -26,6 +27,8 @@ _SOURCE = "__insjo_source"
 def create_table(x: Execution, command: CreateTable) -> Outcome:
     """CREATE TABLE with columns, LIKE another table, or AS a query."""
     name = x.names.table(command.name)
+    if command.clone is not None:
+        return _from_query(x, _with_nature(x, command), name, like=command.clone)
     if command.tree is not None:
         return _from_query(x, command, name)
     columns = tuple(column_of(each, at) for at, each in enumerate(command.columns))
@@ -54,7 +57,25 @@ def column_of(definition: ColumnDefinition, position: int) -> Column:
     return Column(definition.name, kind, definition.nullable, definition.comment, position)
 
 
-def _from_query(x: Execution, command: CreateTable, name: TableName) -> Outcome:
+def _with_nature(x: Execution, command: CreateTable) -> CreateTable:
+    """A clone that has what the other table has beside its rows."""
+    assert command.clone is not None  # noqa: S101  # The caller looked.
+    source = x.tools.catalog.tables.get(x.ctx, x.names.table(command.clone))
+    if not source.has_files:
+        message = f"`{source.full_name}` is a {source.table_type.lower()} and cannot be cloned."
+        raise WrongTableType(message, hint="Use `CREATE TABLE ... AS SELECT * FROM ...`.")
+    properties = {**source.properties, **command.properties}
+    return replace(command, comment=source.comment, properties=properties, partition_columns=source.partition_columns)
+
+
+def _natures(x: Execution, columns: tuple[Column, ...], like: NamePath) -> tuple[Column, ...]:
+    """Columns that may be NULL and are commented as in the other table."""
+    known = {column.name.lower(): column for column in x.tools.catalog.tables.get(x.ctx, x.names.table(like)).columns}
+    same = [known.get(column.name.lower(), column) for column in columns]
+    return tuple(replace(column, nullable=each.nullable, comment=each.comment) for column, each in zip(columns, same, strict=True))
+
+
+def _from_query(x: Execution, command: CreateTable, name: TableName, like: NamePath | None = None) -> Outcome:
     """CREATE TABLE AS: the table appears together with its rows, or not at all."""
     tables = x.tools.catalog.tables
     if command.if_not_exists and _exists(x, name):
@@ -62,6 +83,7 @@ def _from_query(x: Execution, command: CreateTable, name: TableName) -> Outcome:
     assert command.tree is not None  # noqa: S101  # The caller looked.
     bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
     columns = tuple(Column(each, _storable(each, kind), position=at) for at, (each, kind) in enumerate(bound.columns))
+    columns = _natures(x, columns, like) if like else columns
     query = assigned({column.name.lower(): at for at, column in enumerate(columns)}, columns)
     fitted = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={_SOURCE: as_source(bound)}).resting_on(bound)
     with tables.stage(x.ctx, name, replace=command.or_replace) as staged:
@@ -79,7 +101,10 @@ def _from_query(x: Execution, command: CreateTable, name: TableName) -> Outcome:
                 adds=files,
                 label=bound.provenance.label if bound.provenance.origins else None,
             )
+    size = sum(each.size_bytes for each in files)
     rows = row_count(files)
+    if like:
+        return counted(provenance=bound.provenance, hidden=bound.hidden, num_copied_files=len(files), copied_files_size=size)
     return counted(provenance=bound.provenance, hidden=bound.hidden, num_affected_rows=rows, num_inserted_rows=rows)
 
 

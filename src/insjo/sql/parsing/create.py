@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
+from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.nodes import (
     ColumnDefinition,
     CreateCatalog,
@@ -22,8 +25,6 @@ from insjo.sql.parsing.rows import checked_query
 from insjo.sql.parsing.words import NOT_CREATED
 
 if TYPE_CHECKING:
-    from sqlglot import exp
-
     from insjo.sql.parsing.cursor import Cursor
     from insjo.sql.parsing.nodes import Command, NamePath
 
@@ -195,8 +196,10 @@ def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
     name = cursor.path()
     if cursor.accept("LIKE"):
         return CreateTable(name, like=cursor.path(), or_replace=or_replace, if_not_exists=skip)
-    if cursor.looks_at("SHALLOW") or cursor.looks_at("DEEP") or cursor.looks_at("CLONE"):
-        raise refuse("CREATE TABLE ... CLONE", "Use `CREATE TABLE ... AS SELECT * FROM ...`.")
+    if cursor.looks_at("SHALLOW", "CLONE"):
+        raise refuse("CREATE TABLE ... SHALLOW CLONE", "Use `DEEP CLONE`, which copies the rows.")
+    if cursor.accept("DEEP", "CLONE") or cursor.accept("CLONE"):
+        return _clone(cursor, name, or_replace=or_replace, skip=skip)
     columns = column_list(cursor, "table") if cursor.looks_at("(") and cursor.word(1) not in {"SELECT", "WITH"} else ()
     clauses = _TableClauses(columns)
     while not cursor.at_end:
@@ -215,6 +218,24 @@ def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
         or_replace,
         skip,
     )
+
+
+def _clone(cursor: Cursor, name: NamePath, *, or_replace: bool, skip: bool) -> CreateTable:
+    """CREATE TABLE ... CLONE after that word: the other table, its version, and properties of the new one."""
+    start = cursor.index
+    source = cursor.path()
+    given: dict[str, str] = {}
+    stop = cursor.index
+    while not cursor.at_end and not cursor.looks_at("TBLPROPERTIES"):
+        cursor.index = stop = cursor.index + 1
+    text = cursor.text[cursor.tokens[start].start : cursor.tokens[stop - 1].end + 1]
+    if cursor.accept("TBLPROPERTIES"):
+        given = properties(cursor)
+    tree = checked_query(parse_tree("SELECT * FROM " + text))  # noqa: S608  # Nothing runs this; what it was read as is checked below.
+    if {key for key, value in tree.args.items() if value} != {"expressions", "from_"} or not isinstance(tree.args["from_"].this, exp.Table):
+        message = "`CLONE` takes a table and, if wanted, its version."
+        raise SyntaxInvalid(message)
+    return CreateTable(name, tree=tree, properties=given, or_replace=or_replace, if_not_exists=skip, clone=source)
 
 
 @dataclass(slots=True)

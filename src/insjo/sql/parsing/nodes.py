@@ -116,7 +116,7 @@ class CreateVolume:
 
 @dataclass(frozen=True, slots=True)
 class CreateTable:
-    """CREATE TABLE with columns, with a query, or like another table."""
+    """CREATE TABLE with columns, with a query, like another table, or as a clone, whose `tree` reads the whole other table."""
 
     name: NamePath
     columns: tuple[ColumnDefinition, ...] = ()
@@ -127,6 +127,7 @@ class CreateTable:
     partition_columns: tuple[str, ...] = ()
     or_replace: bool = False
     if_not_exists: bool = False
+    clone: NamePath | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +421,14 @@ class Refresh:
     name: NamePath
 
 
+@dataclass(frozen=True, slots=True)
+class ExecuteImmediate:
+    """EXECUTE IMMEDIATE: a statement in a text, with the values and names of its parameters."""
+
+    text: exp.Expr
+    arguments: tuple[tuple[exp.Expr, str], ...] = ()
+
+
 Command: TypeAlias = (
     Query
     | Explain
@@ -458,6 +467,7 @@ Command: TypeAlias = (
     | Optimize
     | Vacuum
     | Refresh
+    | ExecuteImmediate
 )
 
 

@@ -48,6 +48,7 @@ _READERS: dict[str, Callable[[Cursor], Command]] = {
     "DECLARE": remainder.declare,
     "COPY": transfer.copy_into,
     "LIST": transfer.list_files,
+    "EXECUTE": remainder.execute,
     "RESTORE": remainder.restore,
     "OPTIMIZE": remainder.optimize,
     "VACUUM": remainder.vacuum,

@@ -9,7 +9,18 @@ from sqlglot import exp
 from insjo.sql.errors import SyntaxInvalid
 from insjo.sql.parsing.create import refuse
 from insjo.sql.parsing.grammar import parse_tree
-from insjo.sql.parsing.nodes import DeclareVariable, Optimize, Refresh, ResetSetting, Restore, SetSetting, SetVariable, Use, Vacuum
+from insjo.sql.parsing.nodes import (
+    DeclareVariable,
+    ExecuteImmediate,
+    Optimize,
+    Refresh,
+    ResetSetting,
+    Restore,
+    SetSetting,
+    SetVariable,
+    Use,
+    Vacuum,
+)
 
 if TYPE_CHECKING:
     from insjo.sql.parsing.cursor import Cursor
@@ -88,6 +99,32 @@ def _expression(cursor: Cursor) -> exp.Expr:
         message = "One expression is expected here."
         raise SyntaxInvalid(message)
     return tree.expressions[0].unalias()  # type: ignore[no-any-return]  # sqlglot's lists are untyped.
+
+
+def execute(cursor: Cursor) -> ExecuteImmediate:
+    """EXECUTE IMMEDIATE text [USING value [AS name], ...]."""
+    cursor.expect("EXECUTE", "IMMEDIATE")
+    text = cursor.until("INTO", "USING")
+    if cursor.looks_at("INTO"):
+        raise refuse("EXECUTE IMMEDIATE ... INTO")
+    (statement,) = _values(text) or (None,)
+    if statement is None or statement[1]:
+        message = "`EXECUTE IMMEDIATE` takes one text."
+        raise SyntaxInvalid(message)
+    if not cursor.accept("USING"):
+        return ExecuteImmediate(statement[0])
+    return ExecuteImmediate(statement[0], _values(cursor.rest()))
+
+
+def _values(text: str) -> tuple[tuple[exp.Expr, str], ...]:
+    """Expressions with their names, as they stand in a SELECT."""
+    tree = parse_tree("SELECT " + text)
+    if isinstance(tree, exp.Select) and len(tree.expressions) == 1 and isinstance(tree.expressions[0], exp.Tuple | exp.Paren):
+        tree = exp.Select(expressions=tree.expressions[0].expressions or [tree.expressions[0].this])
+    if not isinstance(tree, exp.Select) or any(key not in {"expressions", "kind", "hint"} for key, value in tree.args.items() if value):
+        message = "Values are expected here."
+        raise SyntaxInvalid(message)
+    return tuple((each.unalias(), each.alias) for each in tree.expressions)
 
 
 def restore(cursor: Cursor) -> Restore:

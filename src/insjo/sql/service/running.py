@@ -11,10 +11,11 @@ from insjo.kernel.errors import InsjoError
 from insjo.sql.binding.file_failures import read_failure, tells_of_file
 from insjo.sql.commands import dispatch
 from insjo.sql.commands.execution import Execution
+from insjo.sql.commands.immediate import read_inner
 from insjo.sql.commands.queries import run_bound
 from insjo.sql.errors import FileReadFailed, StatementFailed
 from insjo.sql.parsing.constants import ParameterValues
-from insjo.sql.parsing.nodes import Parsed, Query
+from insjo.sql.parsing.nodes import ExecuteImmediate, Parsed, Query
 from insjo.sql.parsing.parse import parse
 
 if TYPE_CHECKING:
@@ -108,7 +109,11 @@ class Runner:
             on_queue=on_queue,
             sessionless=not session.id,
         )
-        if isinstance(parsed.command, Query):
+        if isinstance(parsed.command, ExecuteImmediate):
+            parsed, execution = read_inner(execution, parsed.command)
+            if isinstance(parsed.command, Query):
+                return self._run_bound(execution, self._tools.binder.bind(ctx, parsed.command.tree, execution.names, execution.parameters))
+        elif isinstance(parsed.command, Query):
             return self._query(execution, spec, parsed.command)
         return dispatch.run(execution, parsed.command)
 
