@@ -1,8 +1,8 @@
 #!/bin/sh
 # scripts/test.sh [--workers N] SUITE... runs the suites tests/SUITE in one pytest, so that one summary tells of all.
 #
-# A suite whose folder does not exist yet is skipped; a folder without a single test file is an error.  With --workers, the tests of
-# arch and unit run side by side and all other suites one after the other (tests/conftest.py says why).
+# A suite whose folder does not exist yet is skipped; a folder without a single test file is an error.  With --workers, the files of
+# arch, unit and conformance run side by side, and so do the other suites, each as a whole (tests/conftest.py says why).
 set -eu
 cd "$(dirname "$0")/.."
 parallel=

@@ -18,16 +18,16 @@ _TESTS = Path(__file__).parent
 _SIDE_BY_SIDE = frozenset({"arch", "unit", "conformance"})
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook, and must find them there.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread arch and unit over the workers, a file at a time, and keep all other suites together in one.
+    """Spread arch and unit over the workers a file at a time, and every other suite as a whole.
 
-    The others start servers, model processes and browsers, which slow each other down tenfold when they compete for two cores; one
-    worker also lets them share what is expensive to start.
+    The others start servers, model processes and browsers once for many tests, and some tests of a file build on what the one before
+    them did.
     """
     for item in items:
-        suite = item.path.relative_to(_TESTS).parts[0]
-        group = str(item.path) if suite in _SIDE_BY_SIDE else "servers"
-        item.add_marker(pytest.mark.xdist_group(group))
+        suite, name = item.path.relative_to(_TESTS).parts[0], item.path.stem
+        item.add_marker(pytest.mark.xdist_group(f"{suite}-{name}" if suite in _SIDE_BY_SIDE else suite))
 
 
 @pytest.fixture(scope="session")
