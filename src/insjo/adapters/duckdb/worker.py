@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from insjo.adapters.duckdb import wire
-from insjo.adapters.duckdb.lockdown import give_up_privileges
+from insjo.kernel.lockdown import give_up_privileges
 from insjo.kernel.processes import arguments_of, guard_against_orphanage, read_first_input, say_ready
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""What a SQL worker gives up before it reads its first statement.
+"""What a worker that reads foreign content gives up before its first byte.
 
-DuckDB's own settings are the first wall (`instance.py`).  This is the second, kept by the kernel: no network, no files but the lake and
+An engine has settings of its own as a first wall.  This is the second, kept by the kernel: no network, no files but the lake and
 what Python itself needs, no core dumps with people's rows, a ceiling for memory.  Each step is taken where the machine allows it, and the
 worker reports which were taken.
 """
