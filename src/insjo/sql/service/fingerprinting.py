@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from insjo.access.service.words import COMMON_MIN, COMMON_SHARE, WORDS_MAX
 from insjo.access.types import Level, SecurableKind
 from insjo.kernel.errors import InsjoError, NotFound
 from insjo.sql.binding import engine_text as text
@@ -103,9 +104,7 @@ class Fingerprinting:
             return False
         source = scan(table_id, snapshot, [column])
         value = f"CAST({text.name(column.name)} AS VARCHAR)"
-        outputs = [f"DISTINCT {value} AS v"]
-        sql = text.select(outputs, text.nested(source, "q"), where=condition.format(value=value), limit=VALUES_MAX)
-        self._access.fingerprints.replace(table_id, label, self._values(sql), column=column.name)
+        self._access.fingerprints.replace(table_id, label, self._values(_distinctive(source, value, condition)), column=column.name)
         return True
 
     def _values(self, sql: str) -> Iterator[str]:
@@ -141,6 +140,21 @@ class Fingerprinting:
             _LOGGER.warning("the fingerprints of the table %s were not refreshed: %s", table_id, error)
         except Exception:  # Whatever it is, the next table is tried.
             _LOGGER.exception("the fingerprints of the table %s were not refreshed", table_id)
+
+
+def _distinctive(source: str, value: str, condition: str) -> str:
+    """Query of the distinct values that are not common: those are counted here, since each comes only once to where it is hashed.
+
+    Long texts stay however often they come; they are kept as windows of words.
+    """
+    counted = text.select(
+        [f"{value} AS v", "count(*) AS n", "sum(count(*)) OVER () AS total"],
+        text.nested(source, "q"),
+        where=f"{condition.format(value=value)} GROUP BY 1",
+    )
+    rare = f"n <= greatest({COMMON_MIN}, floor(total * {COMMON_SHARE}))"
+    long = f"length(v) - length(replace(v, ' ', '')) >= {WORDS_MAX}"
+    return text.select(["v"], text.nested(counted, "c"), where=f"{rare} OR {long}", limit=VALUES_MAX)
 
 
 def _worth(column: Column) -> str:
