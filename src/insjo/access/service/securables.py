@@ -70,7 +70,8 @@ class Securables:
         try:
             with self._changes.writing(connection) as writing:
                 parent = self.get(parent_id, connection=writing)
-                if parent.kind is not PARENT_KIND[kind]:
+                topmost = kind is SecurableKind.FOLDER and parent.kind is SecurableKind.METASTORE
+                if parent.kind is not PARENT_KIND[kind] and not topmost:
                     message = f"A {kind.noun} cannot stand under the {parent.kind.noun} `{parent.full_name}`."
                     raise InvalidArgument(message)
                 self._authority.authorize(ctx, CREATE_PRIVILEGE[kind], parent_id, connection=writing)

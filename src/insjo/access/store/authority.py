@@ -121,8 +121,8 @@ def visible_ids(principal_id: str | None, kind: SecurableKind, privilege: Privil
 def _gates_of(kind: SecurableKind) -> tuple[SecurableKind, ...]:
     """The kinds with a gate on the way from an object of the kind to the root, itself included."""
     way = [kind]
-    while way[-1] in PARENT_KIND:
-        way.append(PARENT_KIND[way[-1]])
+    while (above := PARENT_KIND.get(way[-1])) and above not in way:  # A folder stands in a folder.
+        way.append(above)
     return tuple(each for each in way if each in GATES)
 
 
