@@ -210,3 +210,9 @@ NOT_FOUND_BY_KIND: Final[Mapping[str, type[SecurableNotFound]]] = {
     "WAREHOUSE": WarehouseNotFound,
 }
 """The error for a missing object, by the value of its kind; other kinds raise SecurableNotFound."""
+
+
+class ProtectionInUse(FailedPrecondition):
+    """A function protects tables, which would become unreadable without it."""
+
+    code = "ROUTINE_IN_USE"

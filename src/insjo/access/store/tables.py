@@ -205,3 +205,59 @@ revision: Final = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("value", sa.BigInteger, nullable=False),
 )
+
+# What hides rows and columns; an empty column name is the table's row filter.  The function is named by identifier and not by a
+# foreign key: when it is gone the table must become unreadable, not open.
+protections: Final = sa.Table(
+    "access_protections",
+    metadata,
+    sa.Column("securable_id", _ID, sa.ForeignKey("access_securables.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("column_name", _NAME, primary_key=True),
+    sa.Column("function_id", _ID, nullable=False, index=True),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("changed_by", _ID, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+tags: Final = sa.Table(
+    "access_tags",
+    metadata,
+    sa.Column("securable_id", _ID, sa.ForeignKey("access_securables.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("column_name", _NAME, primary_key=True),
+    sa.Column("tag_key", sa.String(255), primary_key=True),
+    sa.Column("tag_value", sa.String(1000), nullable=False),
+    sa.Column("changed_by", _ID, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+# `definition` holds the principals, the conditions on tags and the arguments as JSON (insjo.access.policies).
+policies: Final = sa.Table(
+    "access_policies",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("securable_id", _ID, sa.ForeignKey("access_securables.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", _NAME, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("function_id", _ID, nullable=False, index=True),
+    sa.Column("definition", sa.JSON, nullable=False),
+    sa.Column("comment", sa.String(2000), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", _ID, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("updated_by", _ID, nullable=False),
+    sa.UniqueConstraint("securable_id", "name"),
+)
+
+# One row an edge from a column (or, with empty columns, from a table) to what was computed from it, with the last statement that did so.
+lineage: Final = sa.Table(
+    "access_lineage",
+    metadata,
+    sa.Column("source_id", _ID, sa.ForeignKey("access_securables.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("source_column", _NAME, primary_key=True),
+    sa.Column("target_id", _ID, primary_key=True, index=True),
+    sa.Column("target_column", _NAME, primary_key=True),
+    sa.Column("statement_id", _ID, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("by_id", _ID, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+)
