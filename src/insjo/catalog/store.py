@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from insjo.catalog.types import Column
+from insjo.catalog.types import Column, Identity, Key
 from insjo.kernel.database import UtcDateTime, metadata
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ tables: Final = sa.Table(
     sa.Column("view_definition", sa.Text, nullable=False),
     sa.Column("view_catalog", _NAME, nullable=False),
     sa.Column("view_schema", _NAME, nullable=False),
+    sa.Column("keys", sa.JSON, nullable=False, server_default="[]"),
     *_stamps(),
     sa.UniqueConstraint("schema_id", "name"),
 )
@@ -260,12 +261,34 @@ def all_locations(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
 
 def columns_to_json(columns: Iterable[Column]) -> list[list[object]]:
     """Columns as they are kept."""
-    return [[each.name, each.type_text, each.nullable, each.comment] for each in columns]
+    kept: list[list[object]] = []
+    for each in columns:
+        nature: dict[str, object] = {key: value for key, value in (("default", each.default), ("generated", each.generated)) if value}
+        if each.identity is not None:
+            nature["identity"] = [each.identity.start, each.identity.step, each.identity.explicit, each.identity.last]
+        kept.append([each.name, each.type_text, each.nullable, each.comment, *([nature] if nature else [])])
+    return kept
 
 
 def columns_from_json(value: Sequence[Sequence[Any]]) -> tuple[Column, ...]:
     """Columns as they were kept."""
-    return tuple(Column(each[0], each[1], each[2], each[3], position) for position, each in enumerate(value))
+    found: list[Column] = []
+    for position, each in enumerate(value):
+        nature = each[4] if len(each) > 4 else {}  # noqa: PLR2004  # Name, type, NULL, comment; then what few columns have.
+        identity = Identity(*nature["identity"]) if "identity" in nature else None
+        default, generated = str(nature.get("default", "")), str(nature.get("generated", ""))
+        found.append(Column(each[0], each[1], each[2], each[3], position, default, generated, identity))
+    return tuple(found)
+
+
+def keys_to_json(keys: Iterable[Key]) -> list[list[object]]:
+    """Keys as they are kept."""
+    return [[each.name, each.kind, list(each.columns), each.parent_id, list(each.parent_columns), each.rely] for each in keys]
+
+
+def keys_from_json(value: Sequence[Sequence[Any]]) -> tuple[Key, ...]:
+    """Keys as they were kept."""
+    return tuple(Key(each[0], each[1], tuple(each[2]), each[3], tuple(each[4]), each[5]) for each in value)
 
 
 def insert_removal(connection: sa.Connection, row_id: str, kind: str, location: str, now: datetime) -> None:

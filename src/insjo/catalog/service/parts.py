@@ -197,6 +197,7 @@ def table_of(row: store.Row, owner: str) -> Table:
         view_definition=row["view_definition"],
         view_catalog=row["view_catalog"],
         view_schema=row["view_schema"],
+        keys=store.keys_from_json(row["keys"]),
     )
 
 
