@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.insjo import agents, assistant, conversations, governance, indexes
+from insjo.web.insjo import agents, assistant, conversations, governance, indexes, results
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
 
-ROUTES: tuple[DoorRoute, ...] = (*governance.ROUTES, *indexes.ROUTES, *conversations.ROUTES, *agents.ROUTES, *assistant.ROUTES)
+ROUTES: tuple[DoorRoute, ...] = (
+    *governance.ROUTES,
+    *indexes.ROUTES,
+    *conversations.ROUTES,
+    *agents.ROUTES,
+    *assistant.ROUTES,
+    *results.ROUTES,
+)
