@@ -5,6 +5,7 @@ from __future__ import annotations
 from insjo.kernel.errors import (
     AlreadyExists,
     InvalidArgument,
+    NotFound,
     PermissionDenied,
     ResourceExhausted,
     Unavailable,
@@ -106,3 +107,21 @@ class KeyUnreadable(UpstreamFailed):
     """A stored provider key cannot be decrypted."""
 
     code = "PROVIDER_KEY_UNREADABLE"
+
+
+class LimitReached(ResourceExhausted):
+    """A limit or a budget is used up; `details["retry_after_s"]` tells when it begins anew."""
+
+    code = "LIMIT_REACHED"
+
+
+class LimitInvalid(InvalidArgument):
+    """The description of a limit is wrong."""
+
+    code = "INVALID_LIMIT"
+
+
+class LimitNotFound(NotFound):
+    """No such limit."""
+
+    code = "LIMIT_NOT_FOUND"

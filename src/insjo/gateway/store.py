@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from insjo.gateway.types import UsageRecord
+from insjo.gateway.types import Limit, UsageRecord
 from insjo.kernel.database import Database, UtcDateTime, metadata
 
 if TYPE_CHECKING:
@@ -70,6 +70,32 @@ usage = sa.Table(
     sa.Column("currency", sa.String(8), nullable=False),
     sa.Column("first_byte_ms", sa.Float, nullable=False),
     sa.Column("duration_ms", sa.Float, nullable=False),
+)
+
+limits = sa.Table(
+    "gateway_limits",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("subject", sa.String(16), nullable=False),
+    sa.Column("principal_id", sa.String(64), nullable=False),
+    sa.Column("principal", sa.String(255), nullable=False),
+    sa.Column("endpoint", sa.String(255), nullable=False),
+    sa.Column("level", sa.String(16), nullable=False),
+    sa.Column("measure", sa.String(16), nullable=False),
+    sa.Column("period", sa.String(16), nullable=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+)
+
+limit_windows = sa.Table(
+    "gateway_limit_windows",
+    metadata,
+    sa.Column("limit_id", sa.String(64), sa.ForeignKey("gateway_limits.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("subject_id", sa.String(64), primary_key=True),
+    sa.Column("begins_s", sa.BigInteger, primary_key=True),
+    sa.Column("taken", sa.BigInteger, nullable=False),
 )
 
 FETCH_ROWS = 1000
@@ -245,3 +271,81 @@ class UsageStore:
             query = query.where(usage.c.at < until)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+class LimitStore:
+    """Limits, and what is taken of each in each window.  One row of the database decides for all servers."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on this database."""
+        self._database = database
+
+    def fetch_all(self, limit: int) -> list[Limit]:
+        """Limits in the order in which they were made."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(limits).order_by(limits.c.id).limit(limit)).mappings().all()
+        return [Limit(**row) for row in rows]
+
+    @staticmethod
+    def insert(connection: sa.Connection, limit: Limit) -> None:
+        """Add a limit."""
+        connection.execute(sa.insert(limits).values(**{each.name: getattr(limit, each.name) for each in fields(Limit)}))
+
+    @staticmethod
+    def delete(connection: sa.Connection, limit_id: str) -> bool:
+        """Remove a limit and what was taken of it; tells whether it was there."""
+        connection.execute(sa.delete(limit_windows).where(limit_windows.c.limit_id == limit_id))
+        return connection.execute(sa.delete(limits).where(limits.c.id == limit_id)).rowcount > 0
+
+    def take(self, key: tuple[str, str, int], least: int, most: int, units: int | None) -> int:
+        """Take at least `least` and at most `most` of a window that holds `units` (None: without an end); 0 when it holds too little.
+
+        The update is its own check, so that however many servers ask at once no unit is given twice.
+        """
+        with self._database.write() as connection:
+            limit_id, subject_id, begins_s = key
+            if connection.execute(sa.select(limits.c.id).where(limits.c.id == limit_id)).scalar_one_or_none() is None:
+                return most  # The limit was removed a moment ago.
+            mine = sa.and_(
+                limit_windows.c.limit_id == limit_id, limit_windows.c.subject_id == subject_id, limit_windows.c.begins_s == begins_s
+            )
+            known = connection.execute(sa.select(limit_windows.c.taken).where(mine).with_for_update()).scalar_one_or_none()
+            given = most if units is None else min(most, units - (known or 0))
+            if given < least:
+                return 0
+            if known is None:
+                self._begin(connection, key)
+            change = sa.update(limit_windows).where(mine).values(taken=limit_windows.c.taken + given)
+            if units is not None:
+                change = change.where(limit_windows.c.taken + given <= units)
+            return given if connection.execute(change).rowcount else 0
+
+    def give_back(self, key: tuple[str, str, int], units: int) -> None:
+        """Return what was taken and not used; a negative number adds what was used beyond it."""
+        limit_id, subject_id, begins_s = key
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(limit_windows)
+                .where(limit_windows.c.limit_id == limit_id, limit_windows.c.subject_id == subject_id, limit_windows.c.begins_s == begins_s)
+                .values(taken=limit_windows.c.taken - units)
+            )
+
+    def fetch_taken(self, begins_s: Sequence[int], limit: int) -> dict[tuple[str, str, int], int]:
+        """What is taken in windows that began at these moments."""
+        query = sa.select(limit_windows).where(limit_windows.c.begins_s.in_(begins_s)).order_by(limit_windows.c.taken.desc()).limit(limit)
+        with self._database.read() as connection:
+            return {(row.limit_id, row.subject_id, row.begins_s): row.taken for row in connection.execute(query)}
+
+    def prune(self, before_s: int) -> None:
+        """Drop windows that began before a moment."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(limit_windows).where(limit_windows.c.begins_s < before_s))
+
+    @staticmethod
+    def _begin(connection: sa.Connection, key: tuple[str, str, int]) -> None:
+        """An empty window, unless another server began it in this moment."""
+        text = (
+            f"INSERT INTO {limit_windows.name} (limit_id, subject_id, begins_s, taken) "  # noqa: S608  # Own names only.
+            "VALUES (:limit_id, :subject_id, :begins_s, 0) ON CONFLICT (limit_id, subject_id, begins_s) DO NOTHING"
+        )
+        connection.execute(sa.text(text), {"limit_id": key[0], "subject_id": key[1], "begins_s": key[2]})

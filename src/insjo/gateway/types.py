@@ -386,3 +386,84 @@ class UsageRecord(NamedTuple):
     currency: str
     first_byte_ms: float
     duration_ms: float
+
+
+LimitSubject = Literal["everybody", "each", "principal"]
+"""Who shares an amount: all callers together, each caller alone, or one user, service principal or group."""
+
+LimitMeasure = Literal["requests", "tokens", "cost"]
+LimitPeriod = Literal["minute", "hour", "day", "month"]
+LimitAction = Literal["refuse", "warn"]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSpec:
+    """A limit or a budget as it is asked for.
+
+    Attributes:
+        subject: Who shares the amount.
+        principal: Name of the user, service principal or group when the subject is one; empty otherwise.
+        endpoint: Name of the endpoint for which it holds; empty means all together.
+        level: Counts only content at this level or above (`public` counts all).
+        measure: Requests, tokens (input and output together), or cost in the currency of the price list.
+        period: The amount begins anew with each minute, hour, day or month in UTC.
+        amount: Requests and tokens are whole numbers; cost has up to six decimals.
+        action: `refuse` answers 429 when it is used up; `warn` only tells.
+    """
+
+    subject: LimitSubject
+    measure: LimitMeasure
+    period: LimitPeriod
+    amount: float
+    principal: str = ""
+    endpoint: str = ""
+    level: str = "public"
+    action: LimitAction = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that holds; `units` are requests, tokens, or millionths of the currency."""
+
+    id: str
+    subject: LimitSubject
+    principal_id: str
+    principal: str
+    endpoint: str
+    level: str
+    measure: LimitMeasure
+    period: LimitPeriod
+    units: int
+    action: LimitAction
+    created_at: datetime
+    created_by: str
+
+    @property
+    def amount(self) -> float:
+        """The amount as people wrote it."""
+        return self.units / COST_UNITS if self.measure == "cost" else float(self.units)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """What is taken of a limit in the window that runs, in its own measure; `subject_id` tells whose for a limit of each caller."""
+
+    limit: Limit
+    subject_id: str
+    taken: float
+    begins_at: datetime
+    ends_at: datetime
+
+
+COST_UNITS = 1_000_000
+"""Costs are counted in millionths, so that sums are exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one request may use: the least that it needs, and the most when nothing bounds its answer.  What it did use is settled later."""
+
+    tokens_least: int
+    tokens_most: int
+    cost_least: float = 0.0
+    cost_most: float = 0.0

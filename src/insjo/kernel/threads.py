@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_log = logging.getLogger(__name__)
 
 
 class Threads:
@@ -28,6 +31,17 @@ class Threads:
         bound = functools.partial(context.run, call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool, bound)
 
+    def submit(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Let a call run in the pool without waiting for it; what goes wrong is logged."""
+        self._pool.submit(_logged, functools.partial(call, *args, **kwargs))
+
     def close(self) -> None:
         """Wait for running calls and end the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _logged(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except Exception:  # noqa: BLE001  # Nobody waits for it who could be told.
+        _log.exception("a call in the background failed")

@@ -9,6 +9,7 @@ from insjo.access.service.flow import hash_of, may_flow
 from insjo.access.types import Provenance, provenance_of
 from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, ProviderRefused
 from insjo.gateway.service import text
+from insjo.gateway.service.limits import demand_of
 from insjo.gateway.service.meter import Meter
 from insjo.gateway.service.turns import hold
 from insjo.gateway.service.wire import CHARS_PER_TOKEN, EventRelay, check_chat, estimate, read_body, read_usage, with_model, with_usage
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from insjo.access.service.facade import Access
     from insjo.access.types import Label
     from insjo.gateway.ports import ChatProvider, ModelRuntime, ProviderResponse, Turn
+    from insjo.gateway.service.limits import Limits
     from insjo.gateway.service.routing import Router
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
     from insjo.gateway.service.usage import Usage
@@ -77,6 +79,12 @@ class ChatResponse:
         self._read = read
         self._watch = watch
         self._relay = EventRelay(wants_usage=read.wants_usage) if opened.content is None else None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Limits that are used up and only warn."""
+        reservation = self._meter.reservation
+        return reservation.warnings if reservation is not None else ()
 
     @property
     def streamed(self) -> bool:
@@ -138,6 +146,7 @@ class Completions:
         snapshots: Snapshots,
         router: Router,
         usage: Usage,
+        limits: Limits,
         chat_provider: ChatProvider,
         runtime: ModelRuntime | None,
         threads: Threads,
@@ -149,6 +158,7 @@ class Completions:
         self._snapshots = snapshots
         self._router = router
         self._usage = usage
+        self._limits = limits
         self._provider = chat_provider
         self._runtime = runtime
 
@@ -165,6 +175,7 @@ class Completions:
         Raises:
             RequestInvalid: The body is wrong.
             EndpointNotFound: No such endpoint for this caller.
+            LimitReached: A limit or a budget is used up.
             FlowBlocked: The content may go to none of the served models.
             ModelNotLoaded: The local model is not ready.
             UpstreamFailed: No provider answered.
@@ -179,6 +190,8 @@ class Completions:
                 provenance = self.label(read, request.parts, request.raise_to)
             else:
                 provenance = await self._threads.run(self.label, read, request.parts, request.raise_to)
+
+            meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, read.chars, read.fields))
 
             async def attempt(candidate: Candidate) -> _Opened:
                 return await self._open(ctx, candidate, provenance, read)

@@ -16,6 +16,7 @@ from insjo.access.types import Provenance
 from insjo.gateway.errors import ProviderGarbled, ProviderRefused, RequestInvalid
 from insjo.gateway.service import text
 from insjo.gateway.service.completions import ELSEWHERE, LONG_BYTES, OK, check_status
+from insjo.gateway.service.limits import demand_of
 from insjo.gateway.service.meter import Meter
 from insjo.gateway.service.wire import INPUTS_MAX, estimate, read_body, read_embeddings, read_usage, with_model
 from insjo.gateway.types import EmbeddingAnswer, EmbeddingInput, ProviderRequest, ServedKind, Task, TokenUsage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from insjo.access.service.facade import Access
     from insjo.gateway.ports import ChatProvider, EmbeddingProvider
+    from insjo.gateway.service.limits import Limits
     from insjo.gateway.service.routing import Routed, Router
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
     from insjo.gateway.service.usage import Usage
@@ -71,6 +73,7 @@ class Embeddings:
         snapshots: Snapshots,
         router: Router,
         usage: Usage,
+        limits: Limits,
         chat_provider: ChatProvider,
         embedding_provider: EmbeddingProvider | None,
         threads: Threads,
@@ -82,6 +85,7 @@ class Embeddings:
         self._snapshots = snapshots
         self._router = router
         self._usage = usage
+        self._limits = limits
         self._provider = chat_provider
         self._embedding_provider = embedding_provider
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -186,6 +190,7 @@ class Embeddings:
         """Route, and write one usage record whatever happens."""
         meter = Meter(ctx, view, self._usage, self._clock)
         try:
+            meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, len(content), {}))
             routed = await self._router.route(ctx, view, provenance, content, meter, attempt, purpose=PURPOSE)
         except InsjoError as error:
             meter.settle("blocked" if error.code == "FLOW_BLOCKED" else "error", TokenUsage(), error)

@@ -10,6 +10,7 @@ from insjo.kernel.errors import InsjoError
 from insjo.kernel.ids import new_id
 
 if TYPE_CHECKING:
+    from insjo.gateway.service.limits import Reservation
     from insjo.gateway.service.snapshot import Candidate, EndpointView
     from insjo.gateway.service.usage import Usage
     from insjo.gateway.types import Outcome, Prices
@@ -33,6 +34,7 @@ class Meter:
         "first_byte_s",
         "label_text",
         "outcome",
+        "reservation",
         "streamed",
     )
 
@@ -49,6 +51,7 @@ class Meter:
         self.label_text = ""
         self.outcome: Outcome = "direct"
         self.streamed = False
+        self.reservation: Reservation | None = None
 
     def first_byte(self) -> None:
         """The first byte of the answer is here."""
@@ -68,6 +71,9 @@ class Meter:
         here = served is not None and served.kind is not ServedKind.OPENAI
         prices = served.profile.prices if served else None
         sent = served is not None and status != "blocked"
+        cost = (0.0 if here else cost_of(prices, tokens)) if sent else 0.0
+        if self.reservation is not None:
+            self.reservation.settle(sent=sent and status != "error", tokens=tokens, cost=cost)
         self._usage.add(
             # By position, which takes half the time of keywords; the names stand in `UsageRecord`.
             UsageRecord(
@@ -93,7 +99,7 @@ class Meter:
                 tokens.output_tokens,
                 tokens.cached_tokens,
                 tokens.estimated,
-                (0.0 if here else cost_of(prices, tokens)) if sent else 0.0,
+                cost,
                 prices.currency if prices else "",
                 round((self.first_byte_s - self._started_s) * 1000, 3) if self.first_byte_s else 0.0,
                 round((now_s - self._started_s) * 1000, 3),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from insjo.gateway.service.completions import Completions
 from insjo.gateway.service.embeddings import Embeddings
 from insjo.gateway.service.endpoints import Endpoints
+from insjo.gateway.service.limits import Limits
 from insjo.gateway.service.routing import Router
 from insjo.gateway.service.snapshot import Snapshots
 from insjo.gateway.service.usage import Usage
@@ -32,6 +33,7 @@ class GatewayRoom:
         completions: Chat.
         embeddings: Vectors of texts.
         usage: What was used by whom.
+        limits: How much may be used.
         snapshots: What a caller may use, without reading the database.
     """
 
@@ -62,6 +64,7 @@ class GatewayRoom:
         )
         self.usage = Usage(database=database, access=access, journal_dir=journal_dir)
         self.snapshots = Snapshots(access=access, endpoints=self.endpoints, vault=vault, threads=threads)
+        self.limits = Limits(database=database, clock=clock, access=access, threads=threads)
         router = Router(access=access, threads=threads)
         self.completions = Completions(
             access=access,
@@ -69,6 +72,7 @@ class GatewayRoom:
             snapshots=self.snapshots,
             router=router,
             usage=self.usage,
+            limits=self.limits,
             chat_provider=chat_provider,
             runtime=runtime,
             threads=threads,
@@ -79,6 +83,7 @@ class GatewayRoom:
             snapshots=self.snapshots,
             router=router,
             usage=self.usage,
+            limits=self.limits,
             chat_provider=chat_provider,
             embedding_provider=embedding_provider,
             threads=threads,
@@ -97,3 +102,4 @@ class GatewayRoom:
         self.snapshots.close()
         await self._chat_provider.close()
         await asyncio.to_thread(self.usage.close)
+        await asyncio.to_thread(self.limits.close)

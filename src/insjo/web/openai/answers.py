@@ -38,6 +38,11 @@ def route_header(route: Route) -> tuple[bytes, bytes]:
     return b"x-insjo-route", "; ".join(parts).encode("ascii", "replace")
 
 
+def warning_headers(warnings: tuple[str, ...]) -> Headers:
+    """`x-insjo-warning`: limits that are used up and only warn."""
+    return [(b"x-insjo-warning", _plain(warning[:REASON_CHARS_MAX]).encode("ascii", "replace")) for warning in warnings]
+
+
 def _plain(text: str) -> str:
     """Text that can stand in a header: plain characters as they are, others percent-encoded."""
     return quote(text.replace(" · ", ", ").replace('"', "'"), safe=" ,.;:'`()/-_@+=<>!?&*#[]{}|~^$")

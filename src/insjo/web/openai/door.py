@@ -13,7 +13,18 @@ from insjo.gateway.types import ChatRequest, EmbeddingRequest, Task
 from insjo.kernel.errors import InvalidArgument, NotFound
 from insjo.kernel.ids import new_id
 from insjo.kernel.limits import BODY_BYTES_MAX
-from insjo.web.openai.answers import EVENTS, JSON, NO_BUFFER, NO_STORE, error_answer, error_event, raised_label, route_header, with_route
+from insjo.web.openai.answers import (
+    EVENTS,
+    JSON,
+    NO_BUFFER,
+    NO_STORE,
+    error_answer,
+    error_event,
+    raised_label,
+    route_header,
+    warning_headers,
+    with_route,
+)
 from insjo.web.openai.callers import Callers
 
 if TYPE_CHECKING:
@@ -178,7 +189,7 @@ class OpenAIDoor:
             if b"route" in asked.include and response.status == OK:
                 content = with_route(content, response.route)
             headers = [JSON, (b"content-length", b"%d" % len(content)), route_header(response.route), NO_STORE]
-            await asked.answer(response.status, headers, content)
+            await asked.answer(response.status, [*headers, *warning_headers(response.warnings)], content)
         finally:
             await response.finish()
 
@@ -322,7 +333,8 @@ async def _stream(asked: _Asked, response: ChatResponse) -> None:
     """Pass a stream on, event by event."""
     send = asked.send
     asked.started = True
-    await send({"type": "http.response.start", "status": OK, "headers": [EVENTS, route_header(response.route), NO_STORE, NO_BUFFER]})
+    headers = [EVENTS, route_header(response.route), NO_STORE, NO_BUFFER, *warning_headers(response.warnings)]
+    await send({"type": "http.response.start", "status": OK, "headers": headers})
     async for events in response.body():
         await send({"type": "http.response.body", "body": events, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
