@@ -144,6 +144,24 @@ class NotNullViolated(InvalidArgument):
     code = "DELTA_NOT_NULL_CONSTRAINT_VIOLATED"
 
 
+class ConstraintViolated(InvalidArgument):
+    """A row does not fulfil a condition of its table."""
+
+    code = "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES"
+
+
+class ComputedColumn(InvalidArgument):
+    """A value is given for a column that the table computes or counts up by itself, and it is another one."""
+
+    code = "DELTA_GENERATED_COLUMNS_EXPR_MISMATCH"
+
+
+class ColumnInUse(FailedPrecondition):
+    """A column cannot be changed in this way while a constraint, a key, a partition or another column rests on it."""
+
+    code = "DELTA_CONSTRAINT_DEPENDENT_COLUMN_CHANGE"
+
+
 class MergeAmbiguous(InvalidArgument):
     """Several rows of the source want to change the same row of the target."""
 
@@ -168,6 +186,12 @@ class ViewUnreadable(FailedPrecondition):
     code = "VIEW_UNREADABLE"
 
 
+class ProtectionUnusable(FailedPrecondition):
+    """The row filter or a column mask of a table cannot be worked out, so nothing of the table is shown."""
+
+    code = "ROW_COLUMN_ACCESS_UNUSABLE"
+
+
 class TemporaryViewExists(AlreadyExists):
     """The session has a temporary view of that name."""
 
@@ -178,6 +202,12 @@ class FileReadFailed(InvalidArgument):
     """A file is not what it was said to be; the message names the file and, for text, the line."""
 
     code = "FAILED_READ_FILE"
+
+
+class FileTooHeavy(ResourceExhausted):
+    """Reading a file takes more memory, time or space than one file may take."""
+
+    code = "FILE_TOO_HEAVY"
 
 
 class FileOptionInvalid(InvalidArgument):

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
 
+from insjo.access.protection import UNPROTECTED
 from insjo.access.types import Origin, Privilege, Provenance, join_all
-from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, TableName, TableType
+from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, Column, TableName, TableType
 from insjo.kernel.context import SYSTEM, PrincipalRef, system_context
 from insjo.kernel.errors import InsjoError, NotFound, PermissionDenied, did_you_mean
 from insjo.sql.binding import engine_text as text
 from insjo.sql.binding.bound import BoundQuery, Build, Given, Lookup, finished, meaning
 from insjo.sql.binding.exposure import Exposure
+from insjo.sql.binding.file_options import ALIASES, FORMATS
 from insjo.sql.binding.files import METADATA, METADATA_TYPE, RESCUED, FileReader, refuse_delta_path
 from insjo.sql.binding.functions import SCOPE_KEY, FunctionScope
+from insjo.sql.binding.guards import Guards, guarded_rows
 from insjo.sql.binding.names import NameSpace
 from insjo.sql.binding.naming import name_outputs
 from insjo.sql.binding.needs import Need
@@ -32,24 +36,26 @@ from insjo.sql.binding.time_travel import travel
 from insjo.sql.binding.virtual import arrow_table, stream_bytes
 from insjo.sql.dialect.session import SessionFacts
 from insjo.sql.dialect.translate import bind_table, translate
-from insjo.sql.errors import UnresolvedColumn, UnsupportedFeature, ViewRecursive, ViewUnreadable
+from insjo.sql.errors import ProtectionUnusable, UnresolvedColumn, UnsupportedFeature, ViewRecursive, ViewUnreadable
 from insjo.sql.parsing.constants import ParameterValues
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.rows import checked_query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from insjo.access.protection import Protection
     from insjo.access.service.facade import Access
     from insjo.catalog.service.room import CatalogRoom
-    from insjo.catalog.types import Column, ResolvedTable, Table
+    from insjo.catalog.types import ResolvedTable, Table
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
     from insjo.sql.binding.files import FileSource
     from insjo.sql.binding.functions import Functions
+    from insjo.sql.binding.pruning import Condition
     from insjo.sql.binding.references import Reference
     from insjo.sql.binding.virtual import VirtualTables
-    from insjo.sql.ports import Engine
+    from insjo.sql.ports import Conversions, Engine
     from insjo.sql.types import TemporaryView, VirtualTable
 
 Shape: TypeAlias = tuple[tuple[str, str], ...]
@@ -58,7 +64,7 @@ Shape: TypeAlias = tuple[tuple[str, str], ...]
 VIEWS_DEPTH_MAX = 20
 _EVERYBODY = "account users"
 _MEMBERSHIP = frozenset({"is_account_group_member", "is_member"})
-_FILE_FORMATS = frozenset({"csv", "json", "parquet", "delta", "text", "orc", "avro", "binaryfile", "xml"})
+_FILE_FORMATS = frozenset({*FORMATS, *ALIASES, "delta", "text", "binaryfile", "xml"})
 _TABLE_FUNCTIONS = frozenset({"range", "explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack",
                               "sequence", "json_tuple", "variant_explode"})  # fmt: skip
 """Table functions that need nothing but their arguments; the dialect knows them."""
@@ -77,7 +83,15 @@ class Binder:
     """Binds queries for one installation."""
 
     def __init__(
-        self, *, access: Access, catalog: CatalogRoom, engine: Engine, virtual: VirtualTables, functions: Functions, clock: Clock
+        self,
+        *,
+        access: Access,
+        catalog: CatalogRoom,
+        engine: Engine,
+        virtual: VirtualTables,
+        functions: Functions,
+        clock: Clock,
+        conversions: Conversions | None = None,
     ) -> None:
         """Everything by keyword."""
         self._access = access
@@ -85,7 +99,7 @@ class Binder:
         self._virtual = virtual
         self._functions = functions
         self._clock = clock
-        self.files = FileReader(catalog.files, engine)
+        self.files = FileReader(catalog.files, engine, conversions)
 
     def bind(
         self,
@@ -129,10 +143,11 @@ class _Run:
         self.binder = binder
         self.ctx = ctx
         self.parameters = parameters
-        self.given = given
+        self.given = dict(given)
         self.build = Build()
         self.reads_files = False
-        self.function_scopes: dict[FunctionScope, Scope] = {}
+        self.function_scopes: dict[tuple[FunctionScope, tuple[str, ...]], Scope] = {}
+        self.groups: frozenset[str] | None = None
 
     def tree(self, tree: exp.Expr, scope: Scope) -> tuple[str, Shape]:
         """Text of a tree in the engine's words, with the columns that it gives; its sources go into the build."""
@@ -166,18 +181,24 @@ class _Run:
         """What functions like `current_user()` answer: about the caller, also in a view of somebody else."""
         groups: frozenset[str] = frozenset()
         if any(isinstance(node, exp.Anonymous) and str(node.this).lower() in _MEMBERSHIP for node in tree.walk()):
-            groups = group_names(self.ctx, self.binder._access)  # noqa: SLF001  # As above.
+            groups = self._groups()
         return SessionFacts(self.ctx.principal.name, scope.names.catalog, scope.names.schema, groups)
+
+    def _groups(self) -> frozenset[str]:
+        """Groups of the caller, asked for once."""
+        if self.groups is None:
+            self.groups = group_names(self.ctx, self.binder._access)  # noqa: SLF001  # As above.
+        return self.groups
 
     def _scope_of(self, reference: Reference, scope: Scope) -> Scope:
         """The scope of a table: that of the function whose body it stands in, else that of the tree."""
         function = reference.node.meta.get(SCOPE_KEY)
         if not isinstance(function, FunctionScope):
             return scope
-        known = self.function_scopes.get(function)
+        known = self.function_scopes.get((function, scope.views))
         if known is None:
             ctx = replace(scope.ctx, principal=function.owner, on_behalf_of=self.ctx.principal)
-            known = self.function_scopes[function] = Scope(ctx, NameSpace(function.catalog, function.schema), scope.views)
+            known = self.function_scopes[function, scope.views] = Scope(ctx, NameSpace(function.catalog, function.schema), scope.views)
         return known
 
     # ------------------------------------------------------------------------------------------- sources without a table
@@ -188,8 +209,7 @@ class _Run:
             return self._table_function(reference, scope, exposure)
         parts = tuple(part.lower() for part in reference.parts)
         if len(parts) == 1 and parts[0] in self.given:
-            given = self.given[parts[0]]
-            self._point(reference, given.sql, given.columns)
+            self._point(reference, self._given(self.given[parts[0]], scope), self.given[parts[0]].columns)
             return True
         temporary = scope.names.temporary_views.get(parts[-1]) if len(parts) == 1 or parts[0] in {"session", "temp"} else None
         if temporary is not None:
@@ -236,7 +256,7 @@ class _Run:
         hidden = {}
         if RESCUED in mentioned and RESCUED not in columns:
             columns[RESCUED] = "string"
-            casts[RESCUED] = text.null_of("string")
+            casts.setdefault(RESCUED, text.null_of("string"))
         if METADATA in mentioned and METADATA not in columns:
             hidden[METADATA] = METADATA_TYPE
             exclude_hidden(reference, METADATA)
@@ -303,9 +323,6 @@ class _Run:
             self.build.needs.append(Need(Privilege.SELECT, found.table.id, own))
             if not scope.views:
                 self.build.column_names.update(column.name for column in found.table.columns)
-            if found.row_filter is not None or found.masks:
-                message = f"`{found.table.full_name}` has a row filter or a column mask, which is not supported."
-                raise UnsupportedFeature(message, details={"feature": "row filters and column masks"})
             if found.table.table_type is TableType.VIEW:
                 self._view(reference, found, scope, exposure)
             elif found.table.table_type is TableType.SYSTEM:
@@ -319,12 +336,74 @@ class _Run:
         if snapshot is None:
             message = f"`{found.table.full_name}` has no files."
             raise UnsupportedFeature(message, details={"feature": "table without files"})
-        columns = self._exposed(reference, found.table.columns, exposure)
-        files = prune(snapshot.files, conditions(reference, found.table.columns))
-        sql = scan(found.table.full_name, snapshot, columns, files=files)
-        self._point(reference, sql, {column.name: column.type_text for column in columns})
+        shown = self._exposed(reference, found.table.columns, exposure)
+        protection = self.binder._access.protections.of(self.ctx, found.table.id)  # noqa: SLF001  # As above.
+        simple = conditions(reference, [column for column in found.table.columns if column.name.lower() not in protection.masks])
+        files = prune(snapshot.files, simple)
+        if protection:
+
+            def rows(read: Sequence[Column]) -> str:
+                return scan(found.table.full_name, snapshot, read, files=files)
+
+            sql, columns = self._guarded(found, protection, found.table.columns, shown, scope, rows, simple)
+        else:
+            sql, columns = scan(found.table.full_name, snapshot, shown, files=files), shown
+        self._point(reference, sql, {column.name: column.type_text for column in shown})
         self.build.read(table_provenance(found, columns), openly=self._openly(scope))
         self.build.read_tables.add(found.table.id)
+
+    def _given(self, given: Given, scope: Scope) -> str:
+        """A source of a command; one that holds the rows of a table stands behind what protects the table."""
+        protection = self.binder._access.protections.of(self.ctx, given.guard.table.id) if given.guard else UNPROTECTED  # noqa: SLF001  # As above.
+        if given.guard is None or not protection:
+            return given.sql
+        columns = [Column(name, kind, position=at) for at, (name, kind) in enumerate(given.columns.items())]
+        return self._guarded(given.guard, protection, columns, columns, scope, lambda _: given.sql)[0]
+
+    def _guarded(
+        self,
+        found: ResolvedTable,
+        protection: Protection,
+        columns: Sequence[Column],
+        shown: Sequence[Column],
+        scope: Scope,
+        rows: Callable[[Sequence[Column]], str],
+        simple: Sequence[Condition] = (),
+    ) -> tuple[str, list[Column]]:
+        """The shown columns of those rows that the caller may see, and the columns that are read for it.
+
+        Args:
+            found: The table.
+            protection: What protects it.
+            columns: All columns that there are.
+            shown: The columns that the statement may read.
+            scope: Where the table is named.
+            rows: Query for some columns of all rows.
+            simple: Conditions of the statement that cannot fail; they may stand before the filter, where the engine can use them.
+        """
+        key = f"guard:{found.table.id}"
+        if key in scope.views or len(scope.views) >= VIEWS_DEPTH_MAX:
+            message = f"What protects `{found.table.full_name}` reads that table itself."
+            raise ViewRecursive(message)
+        inner = Scope(scope.ctx, NameSpace(), (*scope.views, key))
+        name = f"__insjo_rows_{len(self.given)}"
+        try:
+            facts = SessionFacts(self.ctx.principal.name, groups=self._groups())
+            apply = partial(self.binder._functions.applied, inner.ctx, build=self.build)  # noqa: SLF001  # As above.
+            guard = Guards(columns, apply, facts).build(protection, shown, name)
+            kinds = {guard.names[column.name]: column.type_text for column in guard.read}
+            self.given[name] = Given(guarded_rows(guard, columns, rows, simple if guard.hides else ()), kinds)
+            body, _ = self.tree(guard.tree, inner)
+        except InsjoError as error:
+            raise self._unusable(found.table, error) from error
+        return text.fenced(body) if guard.hides else body, guard.read
+
+    def _unusable(self, table: Table, error: InsjoError) -> ProtectionUnusable:
+        """What is wrong with a filter or mask is told to those who manage the table."""
+        message = f"The row filter or a column mask of `{table.full_name}` cannot be applied."
+        if self.binder._access.authority.decide(self.ctx, Privilege.MANAGE, table.id).allowed:  # noqa: SLF001  # As above.
+            return ProtectionUnusable(f"{message} {error.message}", hint=error.hint)
+        return ProtectionUnusable(message, hint="Ask the owner of the table.")
 
     def _system_table(self, reference: Reference, found: ResolvedTable, scope: Scope, exposure: Exposure) -> None:
         """A table of Insjö itself; whoever asks gets the rows that are for them, also through somebody's view."""

@@ -33,10 +33,12 @@ class Given:
     Attributes:
         sql: Query of the engine.
         columns: Name to Databricks type.
+        guard: The table whose rows these are; they are shown behind its row filter and its masks.
     """
 
     sql: str
     columns: Mapping[str, str]
+    guard: ResolvedTable | None = None
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from insjo.sql.binding.needs import Need
 from insjo.sql.binding.references import references
 from insjo.sql.dialect.names import is_known
 from insjo.sql.errors import FunctionArguments, UnsupportedFeature
-from insjo.sql.parsing.constants import parse_type
+from insjo.sql.parsing.constants import RESERVED, parse_type
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.rows import QUERY_NODES, checked_query
 
@@ -87,6 +87,10 @@ class FunctionSource(Protocol):
         """Whether anybody made such a function."""
         ...
 
+    def load(self, function_id: str) -> SqlFunction:
+        """A function that protects a table, whoever asks; NotFound when it is gone."""
+        ...
+
 
 class Functions:
     """Replaces calls of SQL functions in trees.
@@ -108,6 +112,27 @@ class Functions:
                 self._expand_table(ctx, node, names, build, depth)
             elif isinstance(node, exp.Anonymous) and not isinstance(node.parent, exp.Table):
                 self._expand_scalar(ctx, node, names, build, depth)
+
+    def applied(self, ctx: RequestContext, function_id: str, given: Sequence[tuple[exp.Expr, str]], build: Build) -> exp.Expr:
+        """Value of a function that protects a table; it needs no right of the caller.
+
+        Args:
+            ctx: Who asks.
+            function_id: Which function.
+            given: Arguments with their types; no name in them can mean anything inside the body.
+            build: Takes what the body reads.
+        """
+        found = self._source.load(function_id)
+        if found.is_table or len(given) > len(found.parameters):
+            message = f"The function does not take {len(given)} arguments, or it gives rows."
+            raise FunctionArguments(message)
+        values = _arguments(found, [value for value, _ in given])
+        for parameter, (value, kind) in zip(found.parameters, given, strict=False):
+            if kind == parameter.type_text:
+                values[parameter.name.lower()] = value
+        body = self._body(ctx, found, values, build, 0)
+        value = exp.Subquery(this=body) if isinstance(body, exp.Query) and not isinstance(body, exp.Subquery) else exp.Paren(this=body)
+        return exp.Cast(this=value, to=parse_type(found.returns)) if found.returns else value
 
     def _expand_scalar(self, ctx: RequestContext, call: exp.Anonymous, names: NameSpace, build: Build, depth: int) -> None:
         """One call in an expression."""
@@ -258,6 +283,7 @@ def _arguments(found: SqlFunction, given: Sequence[exp.Expr]) -> dict[str, exp.E
 def _refuse_capture(found: SqlFunction, body: exp.Expr, given: Mapping[str, exp.Expr]) -> None:
     """Refuse what would mean something else inside the body: a column that is also a name there."""
     columns = {column.name.lower() for value in given.values() for column in value.find_all(exp.Column)}
+    columns = {name for name in columns if not name.startswith(RESERVED)}
     if columns and body.find(exp.Table):
         message = f"The function `{found.name.full_name}` reads tables; its arguments must be constants."
         raise UnsupportedFeature(message, details={"feature": "function that reads tables over columns"})

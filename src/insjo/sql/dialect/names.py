@@ -24,4 +24,4 @@ def is_generator(name: str) -> bool:
 
 def all_functions() -> tuple[str, ...]:
     """Names of all functions, sorted."""
-    return (*sorted(name for name in definitions() if not name.startswith("trim_")), "trim")
+    return (*sorted(name for name in definitions() if not name.startswith(("trim_", "__insjo"))), "trim")

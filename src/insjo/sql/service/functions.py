@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from insjo.access.service.facade import Access
+    from insjo.access.types import Securable
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
     from insjo.kernel.database import Database
@@ -48,6 +49,7 @@ class FunctionStore:
                 if present is not None:
                     self._access.authority.authorize(ctx, Privilege.MANAGE, present.id, connection=connection)
                     securable_id = present.id
+                    self._access.bump(connection)  # Plans of tables that it protects are bound anew.
                 else:
                     registered = self._access.securables.register(
                         ctx, SecurableKind.FUNCTION, name.full_name, schema.id, connection=connection
@@ -66,6 +68,7 @@ class FunctionStore:
             if if_exists:
                 return
             raise
+        self._access.protections.require_unused(found.id)
         with self._database.write() as connection:
             store.delete_function(connection, found.id)
             self._access.securables.remove(ctx, found.id, connection=connection)
@@ -91,12 +94,18 @@ class FunctionStore:
         owners = self._access.authority.owners([row["id"] for row in rows])
         return tuple(_function_of(row, PrincipalRef("", owners[row["id"]])) for row in rows)
 
+    def load(self, function_id: str) -> SqlFunction:
+        """A function by its identifier, whoever asks: for what protects a table."""
+        return self._of(self._access.securables.get(function_id))
+
     def _fetch(self, ctx: RequestContext, name: TableName, privilege: Privilege | None) -> SqlFunction:
-        securable = self._access.securables.resolve(ctx, SecurableKind.FUNCTION, name.full_name, privilege)
+        return self._of(self._access.securables.resolve(ctx, SecurableKind.FUNCTION, name.full_name, privilege))
+
+    def _of(self, securable: Securable) -> SqlFunction:
         with self._database.read() as connection:
             row = store.fetch_function(connection, securable.id)
         if row is None:
-            message = f"The function `{name.full_name}` does not exist."
+            message = f"The function `{securable.full_name}` does not exist."
             raise FunctionNotFound(message)
         owner_name = self._access.authority.owners([securable.id])[securable.id]
         owner = SYSTEM if securable.owner_id == SYSTEM.id else PrincipalRef(securable.owner_id, owner_name)

@@ -145,6 +145,13 @@ def assert_true(call: Call) -> Fragment:
     return made(f"CASE WHEN {condition.sql} THEN NULL ELSE {raised} END", STRING, condition)
 
 
+@scalar("__insjo_try", 1)
+def tried(call: Call) -> Fragment:
+    """NULL in place of an error: for row filters and masks, whose errors would show hidden values.  No statement can name it."""
+    value = call.arg(0).seen()
+    return made(f"TRY({value.sql})", value.type, value)
+
+
 # ------------------------------------------------------------------------------------------------ session
 
 
@@ -206,6 +213,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     typeof,
     raise_error,
     assert_true,
+    tried,
     current_user,
     current_catalog,
     current_schema,
