@@ -16,10 +16,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITES := arch unit conformance contract clients web security docs browser e2e
 
 .PHONY: help demo test check lint types arch unit conformance contract clients web browser security e2e docs bench vendor wheel clean \
-	format imports reference lock chromium
+	format imports reference lock chromium bench-sql bench-sql-large bench-gateway bench-models bench-search
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.stamp-run ## Set up and start Insjö with sample data and a local model (PORT=8787 DATA=.insjo-demo)
 	$(BIN)/insjo demo --data $(DATA) --port $(PORT)
@@ -77,8 +77,17 @@ docs: .venv/.stamp-dev ## Run the snippets of the documentation
 reference: .venv/.stamp-dev ## Write docs/reference/{settings,errors}.md anew from the code
 	$(BIN)/python scripts/generate_reference.py
 
-bench: .venv/.stamp-dev ## Measure against peers (benchmarks/README.md)
+bench: .venv/.stamp-dev ## Measure against peers; bench-gateway, bench-models, bench-search one part (benchmarks/README.md)
 	scripts/bench.sh
+
+bench-sql: .venv/.stamp-dev ## Measure SQL: ours cold and warm, the plain limit, peers (makes .venv-bench)
+	scripts/bench.sh sql
+
+bench-sql-large: .venv/.stamp-dev ## Run TPC-H at scale 10 with a worker of 2 GB: do all 22 finish?
+	scripts/bench.sh sql --large
+
+bench-gateway bench-models bench-search: .venv/.stamp-dev
+	scripts/bench.sh $(@:bench-%=%)
 
 vendor: .venv/.stamp-dev ## Write the vendored browser files anew (needs npm)
 	$(BIN)/python scripts/vendor.py

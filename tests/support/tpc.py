@@ -25,17 +25,17 @@ _GENERATORS: dict[Family, str] = {"tpch": "dbgen", "tpcds": "dsdgen"}
 class Reference:
     """DuckDB as it is, with the data of both families in schemas of their own; NULLs sort where Databricks has them."""
 
-    def __init__(self, scale: float) -> None:
-        """Generate the data; both generators give the same rows each time."""
+    def __init__(self, scale: float, file: Path | None = None, families: Sequence[Family] = ("tpch", "tpcds")) -> None:
+        """Generate the data, in memory or in a file; both generators give the same rows each time."""
         self._answers: dict[tuple[Family, str], list[tuple[Any, ...]]] = {}
-        self.connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": "2"})
+        self.connection = duckdb.connect(str(file or ":memory:"), config={"autoinstall_known_extensions": "false", "threads": "2"})
         self.connection.execute("SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
-        for family, generator in _GENERATORS.items():
+        for family in families:
             folder = Path(str(importlib.import_module(f"duckdb_extension_{family}").__file__)).parent
             (file,) = folder.glob(f"extensions/v{duckdb.__version__}/*.duckdb_extension")
             self.connection.execute(f"LOAD '{file}'")
             self.connection.execute(f"CREATE SCHEMA {family}")
-            self.connection.execute(f"CALL {generator}(sf = {scale}, schema = '{family}')")
+            self.connection.execute(f"CALL {_GENERATORS[family]}(sf = {scale}, schema = '{family}')")
 
     def tables(self, family: Family) -> list[str]:
         """Names of the tables of a family."""

@@ -1,0 +1,230 @@
+"""TPC-H through Insjö's HTTP door, with rights, labels and audit on, against the plain limit and peers, all in one run.
+
+    python -m benchmarks.sql.run [--quick] [--large] [--peers duckdb-files,polars,...] [--json results.json]
+
+The standard run takes about five minutes at scale 1; `--quick` takes one at scale 0.1; `--large` runs scale 10 with a worker of 2 GB and
+only asks whether all 22 finish.  Peers live in `.venv-bench`, which the run makes; what cannot be installed is named as left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from benchmarks.sql.lake import Door, cpu_s, places, prepare, rss_mb
+from tests.support.server import RunningServer
+from tests.support.tpc import QUERIES, Reference, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).parent.parent.parent
+PEERS = {"duckdb-files": (), "duckdb-tables": (), "polars": ("polars",), "delta-rs": (), "sail": ("pysail", "pyspark-client")}
+BASE = (f"duckdb=={duckdb.__version__}", "deltalake", "pyarrow")
+LIMIT = "duckdb-files"
+QUICK_SCALE, STANDARD_SCALE, LARGE_SCALE = 0.1, 1.0, 10.0
+WARM_ROUNDS = 3
+"""Rounds that let the cache of hot columns see what is used, before the warm figures are taken."""
+
+Figures = dict[str, Any]
+
+
+def peer_python(wanted: Sequence[str]) -> Path:
+    """Python of the peers' own environment, made or completed now; what cannot be installed is found missing later."""
+    folder = ROOT / ".venv-bench"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    for packages in (BASE, *(PEERS[name] for name in wanted if PEERS[name])):
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=False)
+    return python
+
+
+def ours(door: Door, texts: dict[str, str], repeats: int, *, rounds: int) -> Figures:
+    """All queries through the door, after so many rounds without a clock."""
+    pid = door.server.process.pid if door.server.process else 0
+    began_s = time.perf_counter()
+    found: Figures = {"queries": {}, "failed": {}}
+    for _ in range(rounds):
+        for text in texts.values():
+            door.rows(text)
+            time.sleep(0.05)
+    if rounds:
+        time.sleep(2.0)
+    for number, text in texts.items():
+        try:
+            answer = door.rows(text)
+            found.setdefault("cold_s", time.perf_counter() - began_s)
+            walls, cpus = [], []
+            for _ in range(repeats):
+                wall_s, used_s = time.perf_counter(), cpu_s(pid)
+                door.rows(text)
+                walls.append(time.perf_counter() - wall_s)
+                cpus.append(cpu_s(pid) - used_s)
+            found["queries"][number] = {"wall_s": min(walls), "cpu_s": min(cpus), "rows": answer}
+        except RuntimeError as error:
+            found["failed"][number] = str(error)[:300]
+    found["peak_mb"] = rss_mb(pid)
+    return found
+
+
+def peer(python: Path, name: str, order: Path) -> Figures:
+    """A peer in its own process."""
+    done = subprocess.run(
+        [str(python), "-m", "benchmarks.sql.peers", name, str(order)], capture_output=True, text=True, check=False, cwd=ROOT, timeout=1800
+    )
+    try:
+        found: Figures = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        return {"missing": done.stderr.strip().splitlines()[-1][:200] if done.stderr.strip() else f"ended with {done.returncode}"}
+    return found
+
+
+def select_one(door: Door, python: Path) -> dict[str, float]:
+    """Milliseconds of `SELECT 1` over HTTP, and of the engine alone: medians of 300."""
+    texts = ["SELECT 1"] * 300
+    for text in texts[:50]:
+        door.rows(text)
+    walls = []
+    for text in texts:
+        began_s = time.perf_counter()
+        door.rows(text)
+        walls.append(time.perf_counter() - began_s)
+    code = (
+        "import duckdb,time;c=duckdb.connect();w=[]\n"
+        "for _ in range(300):\n b=time.perf_counter();c.execute('SELECT 1').fetchall();w.append(time.perf_counter()-b)\n"
+        "print(sorted(w)[150]*1000)"
+    )
+    alone = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    return {"door_ms": sorted(walls)[150] * 1000, "door_p95_ms": sorted(walls)[285] * 1000, "engine_ms": float(alone.stdout)}
+
+
+def geometric(values: Sequence[float]) -> float:
+    """Geometric mean."""
+    return math.exp(sum(map(math.log, (max(value, 1e-6) for value in values))) / len(values)) if values else math.nan
+
+
+def typed(rows: list[list[Any]]) -> list[tuple[Any, ...]]:
+    """Rows of JSON texts as values that compare: numbers where a text is one."""
+    return [tuple(_number(value) for value in row) for row in rows]
+
+
+def _number(value: Any) -> Any:  # noqa: ANN401  # Any JSON value.
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)[:10] if value is not None else None
+
+
+def wrong(figures: Figures, right: Figures) -> list[str]:
+    """Queries with another answer than the limit's."""
+    both = set(figures.get("queries", {})) & set(right.get("queries", {}))
+    return sorted((n for n in both if difference(typed(figures["queries"][n]["rows"]), typed(right["queries"][n]["rows"]))), key=int)
+
+
+def table(results: dict[str, Figures]) -> None:
+    """Print the table with ratios to the plain limit."""
+    limit = results[LIMIT]
+    print(f"{'way':<22} {'total s':>8} {'geo s':>7} {'x limit':>8} {'CPU s':>7} {'x CPU':>6} {'cold s':>7} {'MB':>6}  notes")
+    for name, figures in results.items():
+        if "missing" in figures:
+            print(f"{name:<22} left out: {figures['missing']}")
+            continue
+        shared = [n for n in figures["queries"] if n in limit["queries"]]
+        wall, cpu = ([figures["queries"][n][key] for n in shared] for key in ("wall_s", "cpu_s"))
+        base_wall, base_cpu = ([limit["queries"][n][key] for n in shared] for key in ("wall_s", "cpu_s"))
+        notes = [f"failed {','.join(figures['failed'])}"] if figures["failed"] else []
+        notes += [f"other answers: {','.join(bad)}"] if (bad := wrong(figures, limit)) else []
+        print(
+            f"{name:<22} {sum(wall):8.2f} {geometric(wall):7.3f} {geometric(wall) / geometric(base_wall):7.2f}x {sum(cpu):7.1f} "
+            f"{sum(cpu) / sum(base_cpu):5.2f}x {figures.get('cold_s', math.nan):7.2f} {figures['peak_mb']:6.0f}  {'; '.join(notes)}"
+        )
+
+
+def standard(scale: float, peers: Sequence[str], folder: Path, repeats: int) -> dict[str, Any]:
+    """The whole comparison."""
+    python = peer_python(peers)
+    reference = Reference(scale, families=["tpch"])
+    texts = {str(number): reference.text("tpch", number) for number in range(1, QUERIES["tpch"] + 1)}
+    names = reference.tables("tpch")
+    settings = {"INSJO_LOCAL_MODELS": "0", "INSJO_SQL_WORKERS": "1", "INSJO_SQL_MEMORY_MB": "4096"}
+    results: dict[str, Figures] = {}
+    with RunningServer(folder / "data", environment=settings) as server:
+        door = prepare(server, reference, folder)
+        reference.close()
+        order = folder / "order.json"
+        order.write_text(json.dumps({"tables": places(server, names), "queries": texts, "repeats": repeats}), encoding="utf-8")
+        results[LIMIT] = peer(python, LIMIT, order)
+        overhead = select_one(door, python)
+        results["insjo, first"] = ours(door, texts, 1, rounds=0)
+        results["insjo, warm"] = ours(door, texts, repeats, rounds=WARM_ROUNDS)
+        for name in peers:
+            if name != LIMIT:
+                results[name] = peer(python, name, order)
+        results[f"{LIMIT} again"] = peer(python, LIMIT, order)
+    return {"results": results, "overhead": overhead}
+
+
+def large(folder: Path) -> int:
+    """Scale 10 with a worker of 2 GB: all 22 must finish."""
+    reference = Reference(LARGE_SCALE, folder / "reference.duckdb", ["tpch"])
+    texts = {str(number): reference.text("tpch", number) for number in range(1, QUERIES["tpch"] + 1)}
+    settings = {"INSJO_LOCAL_MODELS": "0", "INSJO_SQL_WORKERS": "1", "INSJO_SQL_MEMORY_MB": "2048"}
+    with RunningServer(folder / "data", environment=settings) as server:
+        door = prepare(server, reference, folder)
+        reference.close()
+        failed = 0
+        for number, text in texts.items():
+            began_s = time.perf_counter()
+            try:
+                rows: object = len(door.rows(text))
+            except RuntimeError as error:
+                failed += 1
+                rows = f"failed: {error}"
+            print(f"q{number:<3} {time.perf_counter() - began_s:7.1f} s  rows {rows}", flush=True)
+    print(f"{len(texts) - failed} of {len(texts)} finished at scale {LARGE_SCALE:g} with a worker of 2 GB")
+    return 1 if failed else 0
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--json", type=Path)
+    words = parser.parse_args()
+    scale = QUICK_SCALE if words.quick else STANDARD_SCALE
+    peers = [name for name in words.peers.split(",") if name]
+    if unknown := set(peers) - set(PEERS):
+        parser.error(f"unknown peers: {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory(prefix="insjo-bench-") as name:
+        if words.large:
+            return large(Path(name))
+        versions = f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
+        print(f"TPC-H scale {scale:g}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {versions}")
+        found = standard(scale, peers, Path(name), repeats=3)
+    table(found["results"])
+    told = found["overhead"]
+    print(
+        f"SELECT 1 over HTTP: p50 {told['door_ms']:.2f} ms, p95 {told['door_p95_ms']:.2f} ms; the engine alone {told['engine_ms']:.2f} ms"
+    )
+    if words.json:
+        words.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
