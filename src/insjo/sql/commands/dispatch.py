@@ -9,6 +9,7 @@ from insjo.sql.commands import (
     copying,
     describes,
     functions,
+    guards,
     inserts,
     merge,
     objects,
@@ -20,7 +21,7 @@ from insjo.sql.commands import (
     upkeep,
     views,
 )
-from insjo.sql.parsing import nodes
+from insjo.sql.parsing import guard_nodes, nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ COMMANDS: dict[type[Any], Callable[[Execution, Any], Outcome]] = {
     nodes.CommentOn: objects.comment_on,
     nodes.GrantChange: rights.change_grant,
     nodes.ShowGrants: rights.show_grants,
+    guard_nodes.AlterRowFilter: guards.alter_row_filter,
+    guard_nodes.AlterMask: guards.alter_mask,
     nodes.Show: shows.show,
     nodes.Describe: describes.describe,
     nodes.Use: session_state.use,
