@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from insjo.retrieval.service.room import RetrievalRoom
     from insjo.sql.service.room import SqlRoom
     from insjo.web.types import Services
+    from insjo.workspace.service.room import WorkspaceRoom
 
 
 @contextlib.contextmanager
@@ -104,6 +105,7 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
         gateway=gateway,
         retrieval=retrieval,
         agents=agents,
+        workspace=_workspace(folders, database, clock, access),
     )
 
 
@@ -114,6 +116,7 @@ def start(services: Services) -> None:
     register_system_tables(services)
     services.retrieval.start()
     services.agents.start()
+    services.workspace.start()
 
 
 def _sql(
@@ -184,6 +187,14 @@ def _catalog(database: Database, clock: Clock, access: Access, folders: Folders)
     return CatalogRoom(
         database=database, clock=clock, access=access, storage=DeltaStorage(), copies=DeltaCopies(), files=LocalFiles(), root=folders.root
     )
+
+
+def _workspace(folders: Folders, database: Database, clock: Clock, access: Access) -> WorkspaceRoom:
+    """Folders, files, saved queries and dashboards."""
+    from insjo.adapters.files.storage import LocalFiles
+    from insjo.workspace.service.room import WorkspaceRoom
+
+    return WorkspaceRoom(database=database, clock=clock, access=access, contents=LocalFiles(), folder=folders.workspace)
 
 
 def _jobs(database: Database, clock: Clock, access: Access) -> Jobs:

@@ -31,13 +31,14 @@ class Folders:
     models: Path
     packages: Path
     indexes: Path
+    workspace: Path
     keys: Path
     run: Path
 
     @staticmethod
     def under(root: Path) -> Folders:
         """The paths below a data folder."""
-        names = ("tables", "volumes", "results", "spill", "models", "packages", "indexes", "keys", "run")
+        names = ("tables", "volumes", "results", "spill", "models", "packages", "indexes", "workspace", "keys", "run")
         return Folders(root, *(root / name for name in names))
 
 
@@ -51,9 +52,9 @@ def prepare(root: Path) -> Folders:
     try:
         for path in (folders.root, folders.tables, folders.volumes, folders.results, folders.spill, folders.models, folders.packages):
             path.mkdir(parents=True, exist_ok=True)
-        for path in (folders.indexes, folders.keys, folders.run):
+        for path in (folders.indexes, folders.workspace, folders.keys, folders.run):
             path.mkdir(exist_ok=True)
-        for path in (folders.root, folders.keys, folders.run):
+        for path in (folders.root, folders.workspace, folders.keys, folders.run):
             path.chmod(stat.S_IRWXU)
     except OSError as error:
         message = f"The data folder `{root}` cannot be used: {error.strerror}."

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from insjo.kernel.threads import Threads
     from insjo.retrieval.service.room import RetrievalRoom
     from insjo.sql.service.room import SqlRoom
+    from insjo.workspace.service.room import WorkspaceRoom
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-Door = Literal["databricks", "scim", "openai", "insjo", "page"]
+Door = Literal["databricks", "scim", "openai", "insjo", "thrift", "page"]
 """How errors are written: each door has a form of its own."""
 
 Needs = Literal["nobody", "user"]
@@ -59,6 +60,7 @@ class Services:
     gateway: GatewayRoom
     retrieval: RetrievalRoom
     agents: AgentsRoom
+    workspace: WorkspaceRoom
 
 
 @dataclass(frozen=True, slots=True)

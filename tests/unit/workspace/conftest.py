@@ -1,0 +1,61 @@
+"""A workspace on real files and a real database; Anna and Bo are users without grants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from insjo.access.service.facade import Access
+from insjo.adapters.files.storage import LocalFiles
+from insjo.bootstrap.schema import whole_schema
+from insjo.kernel.context import RequestContext
+from insjo.kernel.database import Database
+from insjo.kernel.settings import Settings
+from insjo.workspace.service.room import WorkspaceRoom
+from tests.support.access import KEY, Turnable, ctx_of
+
+
+class Desk:
+    """The room and the people at it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = Database(f"sqlite:///{folder / 'insjo.db'}")
+        whole_schema().create_all(self.database.engine)
+        self.clock = Turnable()
+        self.access = Access(database=self.database, clock=self.clock, settings=Settings(data_dir=str(folder)), key=KEY)
+        admin = self.access.bootstrap()
+        assert admin is not None
+        self.admin = ctx_of(admin)
+        self.room = self.open()
+        self.anna, self.bo = self.person("anna"), self.person("bo")
+
+    def open(self) -> WorkspaceRoom:
+        """The room as a started server has it."""
+        room = WorkspaceRoom(
+            database=self.database,
+            clock=self.clock,
+            access=self.access,
+            contents=LocalFiles(),
+            folder=self.folder / "workspace",
+        )
+        room.start()
+        return room
+
+    def person(self, name: str) -> RequestContext:
+        """A user without rights."""
+        return ctx_of(self.access.principals.create_user(self.admin, name))
+
+    def contents(self) -> set[str]:
+        """Names of the stored contents."""
+        return {each.name for each in (self.folder / "workspace").glob("*") if each.is_file()}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.access.close()
+    made.database.close()
