@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from insjo.adapters.duckdb.engine import DuckDbEngine
+from insjo.adapters.tabular.converter import FileConversions
 from insjo.kernel.clock import SystemClock
 from insjo.kernel.errors import InsjoError
 from insjo.kernel.settings import Settings
@@ -82,6 +83,8 @@ class Desk:
 @contextmanager
 def open_desk(root: Path, engine: DuckDbEngine, settings: Settings | None = None) -> Iterator[Desk]:
     """A desk in a folder below the engine's lake, with the schema `main.desk` and the volume `main.desk.files`."""
+    conversions = FileConversions(root / "staging")
+    conversions.start()
     with open_lake(root) as lake:
         room = SqlRoom(
             database=lake.database,
@@ -91,6 +94,7 @@ def open_desk(root: Path, engine: DuckDbEngine, settings: Settings | None = None
             catalog=lake.room,
             engine=engine,
             results=root / "results",
+            conversions=conversions,
         )
         room.start()
         try:

@@ -124,6 +124,7 @@ def _sql(
 ) -> SqlRoom:
     """SQL on DuckDB workers."""
     from insjo.adapters.duckdb.engine import DuckDbEngine
+    from insjo.adapters.tabular.converter import FileConversions
     from insjo.sql.service.room import SqlRoom
 
     engine = DuckDbEngine(
@@ -137,8 +138,17 @@ def _sql(
     )
     closing.add(engine.close)
     engine.start()  # The processes need a moment, in which the rest is built.
+    conversions = FileConversions(folders.root / "staging")
+    conversions.start()
     room = SqlRoom(
-        database=database, clock=clock, settings=settings, access=access, catalog=catalog, engine=engine, results=folders.results
+        database=database,
+        clock=clock,
+        settings=settings,
+        access=access,
+        catalog=catalog,
+        engine=engine,
+        results=folders.results,
+        conversions=conversions,
     )
     closing.add(room.close)
     return room

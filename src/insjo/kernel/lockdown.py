@@ -35,11 +35,14 @@ _RIGHTS_NEWEST = (1 << 16) - 1
 _FILE_RIGHTS = 0b1100000000000111  # Those that a rule on a file, not a folder, may name: execute, write, read, truncate, ioctl.
 
 
-def give_up_privileges(*, writable: Iterable[Path], memory_bytes: int, run_as: int | None = None) -> tuple[str, ...]:
+def give_up_privileges(
+    *, writable: Iterable[Path], readable: Iterable[Path] = (), memory_bytes: int, run_as: int | None = None
+) -> tuple[str, ...]:
     """Take every step that the machine allows; to be called before any thread is started.
 
     Args:
-        writable: The lake and the spill folder; everything else becomes readable at most.
+        writable: Folders to write in, such as the lake and the spill folder; everything else becomes readable at most.
+        readable: Files and folders to read besides those and what `readable_paths` names.
         memory_bytes: Ceiling of the address space, a backstop above the engine's own limit; 0 means none.
         run_as: User to become when started as root; files are then written as that user.
 
@@ -65,7 +68,7 @@ def give_up_privileges(*, writable: Iterable[Path], memory_bytes: int, run_as: i
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     if libc.unshare(_CLONE_NEWNET) == 0 or libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0:
         taken.append("no-network")
-    if _landlock(libc, tuple(writable)):
+    if _landlock(libc, tuple(writable), tuple(readable)):
         taken.append("landlock")
     return tuple(taken)
 
@@ -77,7 +80,7 @@ def readable_paths() -> tuple[Path, ...]:
     return (*sorted(code), *(Path(name) for name in system))
 
 
-def _landlock(libc: ctypes.CDLL, writable: tuple[Path, ...]) -> bool:
+def _landlock(libc: ctypes.CDLL, writable: tuple[Path, ...], readable: tuple[Path, ...]) -> bool:
     """Restrict this thread, and all that it starts, to these files; whether the kernel does it."""
     version = libc.syscall(_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION)
     if version < 1:
@@ -88,7 +91,7 @@ def _landlock(libc: ctypes.CDLL, writable: tuple[Path, ...]) -> bool:
     if ruleset < 0:
         return False
     try:
-        for path in readable_paths():
+        for path in (*readable_paths(), *readable):
             _allow(libc, ruleset, path, _READ & rights)
         for path in writable:
             _allow(libc, ruleset, path, rights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,6 +110,68 @@ class EngineRows(Protocol):
 
     def __exit__(self, *exception: object) -> None:
         """As `close`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A file that was turned into one that engines read.
+
+    Attributes:
+        local_path: The new file, in a folder that the engine's workers may read; it stays for hours after it was last asked for.
+        size_bytes: Its size.
+        format: `csv` (UTF-8, commas, double quotes), `parquet`, or `text` when only the encoding was changed.
+        types: Databricks types of the columns by their place, for CSV.
+        parts: What the file is made of: names of sheets or tables.
+    """
+
+    local_path: str
+    size_bytes: int
+    format: str
+    types: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+class Conversions(Protocol):
+    """Reads files that no engine reads, in a process that can do nothing else."""
+
+    def convert(self, local_path: str, name: str, kind: str, options: Mapping[str, str], *, cancel: CancelToken | None = None) -> Converted:
+        """Turn a file into another one, or find the one that was made before.
+
+        Args:
+            local_path: The file; the caller may read it.
+            name: What people call it, for messages.
+            kind: `excel`, `avro`, `orc`, `sqlite` or `text` (another encoding).
+            options: `sheet`, `header`, `skip` for Excel; `table` for SQLite; `encoding` (Python's name) for text.
+            cancel: Stops it.
+
+        Raises:
+            FileReadFailed, FileOptionInvalid, FileTooHeavy, DiskFull, StatementCancelled: As they say; nothing remains.
+        """
+        ...
+
+
+@runtime_checkable
+class Sifter(Protocol):
+    """An engine that writes good rows and bad rows of files apart."""
+
+    def sift(
+        self,
+        sql: str,
+        folder: Path,
+        *,
+        rejects_sql: str,
+        rejects_folder: Path,
+        partition_columns: Sequence[str] = (),
+        tables: Mapping[str, bytes] | None = None,
+        cancel: CancelToken | None = None,
+        limits: EngineLimits | None = None,
+        on_queue: Callable[[int], None] | None = None,
+    ) -> tuple[list[WrittenFile], list[WrittenFile]]:
+        """Export two queries, one after the other on one connection: the second sees what the readers of the first rejected.
+
+        Rejects of CSV readers lie in the tables `insjo_rejects` and `insjo_scans`, which are gone afterwards.  Else as `Engine.export`.
+        """
         ...
 
 

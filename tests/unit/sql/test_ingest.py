@@ -129,7 +129,7 @@ def test_options_and_paths_are_checked(desk: Desk) -> None:
         "s3://b/a.csv",
     ):
         assert desk.error(f"SELECT * FROM read_files('{text}', format => 'csv')").kind in {"INVALID_ARGUMENT", "NOT_FOUND"}
-    assert isinstance(desk.error(f"SELECT * FROM read_files('{path}', format => 'avro')"), UnsupportedFeature)
+    assert isinstance(desk.error(f"SELECT * FROM read_files('{path}', format => 'xml')"), UnsupportedFeature)
     assert isinstance(desk.error(f"SELECT * FROM delta.`{path}`"), UnsupportedFeature)
 
 

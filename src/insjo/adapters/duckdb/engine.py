@@ -138,6 +138,40 @@ class DuckDbEngine:
             _remove_files(folder, token)
             raise
 
+    def sift(
+        self,
+        sql: str,
+        folder: Path,
+        *,
+        rejects_sql: str,
+        rejects_folder: Path,
+        partition_columns: Sequence[str] = (),
+        tables: Mapping[str, bytes] | None = None,
+        cancel: CancelToken | None = None,
+        limits: EngineLimits | None = None,
+        on_queue: Callable[[int], None] | None = None,
+    ) -> tuple[list[WrittenFile], list[WrittenFile]]:
+        """See `Sifter.sift`."""
+        token = secrets.token_hex(8)
+        request: dict[str, object] = {
+            "operation": "sift",
+            "sql": sql,
+            "folder": str(folder.resolve()),
+            "rejects_sql": rejects_sql,
+            "rejects_folder": str(rejects_folder.resolve()),
+            "token": token,
+            "partition_columns": list(partition_columns),
+        }
+        try:
+            run = self._begin(request, tables, cancel, limits, on_queue, patient=True)
+            with run:
+                told = run.next_frame().json()
+            return [WrittenFile(**each) for each in told["files"]], [WrittenFile(**each) for each in told["rejects"]]
+        except BaseException:
+            _remove_files(folder, token)
+            _remove_files(rejects_folder, token)
+            raise
+
     def bind(self, sql: str, *, tables: Mapping[str, bytes] | None = None) -> tuple[EngineColumn, ...]:
         """See `Engine.bind`."""
         limits = EngineLimits(timeout_s=BIND_TIMEOUT_S, queue_timeout_s=BIND_TIMEOUT_S)

@@ -73,6 +73,12 @@ def remove_files(folder: Path, token: str) -> int:
     return removed
 
 
+def drop_rejects(connection: duckdb.DuckDBPyConnection) -> None:
+    """Remove what CSV readers rejected."""
+    for name in ("insjo_rejects", "insjo_scans"):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+
+
 def _column_types(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
     """Name to the engine's type."""
     return {str(row[0]): str(row[1]) for row in connection.execute(f"DESCRIBE (\n{sql}\n)").fetchall()}

@@ -124,6 +124,8 @@ class Worker:
 
             order = ExportOrder(request["folder"], request["token"], tuple(request["partition_columns"]))
             return {"files": export(self._database, sql, order)}
+        if request["operation"] == "sift":
+            return self._sift(request, sql)
         if request["operation"] == "bind":
             described = self._database.execute(f"DESCRIBE (\n{sql}\n)").fetchall()
             return {"columns": [[str(row[0]), str(row[1])] for row in described]}
@@ -132,6 +134,20 @@ class Worker:
             rows += batch.num_rows
             wire.send(self._connection, wire.BATCH, memoryview(batch.serialize()))
         return {"rows": rows}
+
+    def _sift(self, request: dict[str, Any], sql: str) -> dict[str, object]:
+        """Write good rows, then what the readers rejected; the tables of rejects never outlive it."""
+        from insjo.adapters.duckdb.export import ExportOrder, drop_rejects, export
+
+        good = ExportOrder(request["folder"], request["token"], tuple(request["partition_columns"]))
+        bad = ExportOrder(request["rejects_folder"], request["token"], ())
+        drop_rejects(self._database)
+        try:
+            files = export(self._database, sql, good)
+            rejects = export(self._database, self._one_query(request["rejects_sql"]), bad)
+        finally:
+            drop_rejects(self._database)
+        return {"files": files, "rejects": rejects}
 
     def _one_query(self, sql: str) -> str:
         """The text, if it is one query and nothing else: no COPY, ATTACH, SET, PRAGMA, INSTALL, CALL, and no second statement."""

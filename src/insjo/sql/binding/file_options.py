@@ -16,7 +16,13 @@ from insjo.sql.parsing.words import words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMATS = ("csv", "json", "parquet")
+FORMATS = ("csv", "json", "parquet", "avro", "orc", "excel", "sqlite")
+"""`excel` and `sqlite` are Insjö's own."""
+
+CONVERTED = {"avro": "parquet", "orc": "parquet", "excel": "csv", "sqlite": "csv"}
+"""Formats that are turned into another one before the engine reads them."""
+
+ALIASES = {"xlsx": "excel", "xls": "excel", "xlsb": "excel", "ods": "excel", "jsonl": "json", "ndjson": "json", "tsv": "csv"}
 
 _ENCODINGS = {
     "utf-8": "utf-8",
@@ -26,9 +32,15 @@ _ENCODINGS = {
     "iso-8859-1": "latin-1",
     "latin-1": "latin-1",
     "latin1": "latin-1",
-    "utf-16": "utf-16",
-    "utf16": "utf-16",
 }
+"""Those that the engine reads."""
+
+_CONVERTED_ENCODINGS = frozenset(
+    words("""
+utf-16 utf-16le utf-16be utf-32 windows-1250 windows-1251 windows-1252 windows-1253 windows-1254 windows-1257 iso-8859-2 iso-8859-5
+iso-8859-7 iso-8859-9 iso-8859-15 cp437 cp850 cp865 macintosh koi8-r shift_jis euc-jp gb18030 big5 euc-kr
+"""),
+)
 _COMMON = frozenset(
     words("""
 format schema schemahints schemaevolutionmode inferschema infercolumntypes rescueddatacolumn mode pathglobfilter filenamepattern
@@ -51,6 +63,10 @@ dropfieldifallnull columnnameofcorruptrecord singlevariantcolumn
 """),
     ),
     "parquet": frozenset({"datetimerebasemode", "int96rebasemode"}),
+    "avro": frozenset({"datetimerebasemode"}),
+    "orc": frozenset(),
+    "excel": frozenset({"header", "sheet", "sheetname", "skiprows", "nullvalue"}),
+    "sqlite": frozenset({"table", "dbtable", "nullvalue"}),
 }
 _WITHOUT_EFFECT = {
     "enforceschema": "true",
@@ -110,13 +126,14 @@ class FileOptions:
 
 def checked_options(file_format: str, given: Mapping[str, str]) -> FileOptions:
     """Options that the format knows; raises FileOptionInvalid or UnsupportedFeature."""
-    file_format = file_format.lower()
+    file_format = ALIASES.get(file_format.lower(), file_format.lower())
     if file_format not in FORMATS:
-        if file_format in {"avro", "orc", "text", "binaryfile", "xml", "delta"}:
+        if file_format in {"text", "binaryfile", "xml", "delta"}:
             message = f"Reading files of the format `{file_format}` is not supported."
-            raise UnsupportedFeature(message, hint="Insjö reads CSV, JSON and Parquet.", details={"feature": f"format {file_format}"})
+            hint = "Insjö reads CSV, JSON, Parquet, Avro, ORC and Excel."
+            raise UnsupportedFeature(message, hint=hint, details={"feature": f"format {file_format}"})
         message = f"`{file_format}` is not a file format."
-        raise FileOptionInvalid(message, hint=did_you_mean(file_format, FORMATS) or "Use csv, json or parquet.")
+        raise FileOptionInvalid(message, hint=did_you_mean(file_format, FORMATS) or "Use csv, json, parquet, avro, orc or excel.")
     known = _COMMON | _BY_FORMAT[file_format]
     values: dict[str, str] = {}
     for key, value in given.items():
@@ -169,24 +186,32 @@ def csv_reader_options(options: FileOptions) -> list[str]:
 
 def json_reader_options(options: FileOptions) -> list[str]:
     """How the engine's JSON reader is told, without columns."""
-    if encoding(options) != "utf-8":
-        message = "JSON files are read as UTF-8 only."
-        raise UnsupportedFeature(message, details={"feature": "encoding of JSON files"})
     multiline = options.flag("multiline", default=False)
     found = [f"format = '{'auto' if multiline else 'newline_delimited'}'", "hive_partitioning = false"]
-    if options.mode == "DROPMALFORMED":
-        found.append("ignore_errors = true")
     return [*found, *_moment_formats(options)]
 
 
 def encoding(options: FileOptions) -> str:
-    """Encoding by the engine's name."""
-    name = options.values.get("encoding") or options.values.get("charset") or "utf-8"
-    known = _ENCODINGS.get(name.lower())
-    if known is None:
+    """Encoding by the engine's name, after `foreign_encoding` was dealt with."""
+    return _ENCODINGS.get(_encoding_name(options), "utf-8")
+
+
+def foreign_encoding(options: FileOptions) -> str:
+    """Encoding that the engine does not read, by Python's name, or an empty text; raises FileOptionInvalid for one that nobody knows."""
+    name = _encoding_name(options)
+    if options.format not in {"csv", "json"} or name in _ENCODINGS:
+        return "latin-1" if options.format == "json" and _ENCODINGS.get(name) == "latin-1" else ""
+    if name not in _CONVERTED_ENCODINGS:
         message = f"Files in the encoding `{name}` cannot be read."
-        raise FileOptionInvalid(message, hint="Use UTF-8, UTF-16 or ISO-8859-1, or convert the file.")
-    return known
+        raise FileOptionInvalid(message, hint=did_you_mean(name, _CONVERTED_ENCODINGS) or "Use UTF-8, UTF-16, windows-1252 or ISO-8859-1.")
+    return name.replace("windows-", "cp").replace("macintosh", "mac-roman")
+
+
+def _encoding_name(options: FileOptions) -> str:
+    name = (options.values.get("encoding") or options.values.get("charset") or "utf-8").lower()
+    return {"utf16": "utf-16", "cp1252": "windows-1252", "utf-16-le": "utf-16le", "utf-16-be": "utf-16be", "latin-9": "iso-8859-15"}.get(
+        name, name
+    )
 
 
 _PATTERN_PARTS = {

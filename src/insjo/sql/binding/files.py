@@ -10,9 +10,11 @@ from sqlglot import exp
 
 from insjo.access.types import Origin, Privilege, Provenance, join_all
 from insjo.sql.binding import engine_text as text
-from insjo.sql.binding.file_options import FORMATS, checked_options
+from insjo.sql.binding.conversion import FIRST_LINE_BYTES_MAX, Conversion
+from insjo.sql.binding.file_options import ALIASES, FORMATS, checked_options
 from insjo.sql.binding.needs import Need
-from insjo.sql.binding.readers import PATH_COLUMN, Readers, Wanted
+from insjo.sql.binding.readers import RESCUED, Readers, Wanted
+from insjo.sql.binding.sifting import PATH_COLUMN
 from insjo.sql.dialect.types import parse_fields
 from insjo.sql.errors import FileOptionInvalid, FileReadFailed, UnsupportedFeature
 from insjo.sql.parsing.constants import constant_text
@@ -25,13 +27,12 @@ if TYPE_CHECKING:
     from insjo.kernel.context import RequestContext
     from insjo.sql.binding.file_options import FileOptions
     from insjo.sql.parsing.constants import ParameterValues
-    from insjo.sql.ports import Engine
+    from insjo.sql.ports import Conversions, Engine
 
-RESCUED = "_rescued_data"
+__all__ = ["METADATA", "METADATA_TYPE", "RESCUED", "FileReader", "FileSource", "glob_expression", "refuse_delta_path"]
+
 METADATA = "_metadata"
 METADATA_TYPE = "struct<file_path:string,file_name:string,file_size:bigint,file_modification_time:timestamp>"
-
-_FIRST_LINE_BYTES_MAX = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class FileSource:
         reader: Call of the engine's reader, for a FROM clause.
         columns: Name to Databricks type.
         casts: Expression of each column over the reader.
+        rejects: Query for the bad rows that the reader passes over, when it was asked to sift.
     """
 
     reader: str
@@ -49,6 +51,7 @@ class FileSource:
     casts: Mapping[str, str]
     provenance: Provenance
     needs: tuple[Need, ...]
+    rejects: str = ""
 
     def query(self, names: Iterable[str]) -> str:
         """Query that gives these columns."""
@@ -58,10 +61,11 @@ class FileSource:
 class FileReader:
     """Turns paths and options into sources."""
 
-    def __init__(self, files: Files, engine: Engine) -> None:
-        """The volumes, and the engine that finds out columns."""
+    def __init__(self, files: Files, engine: Engine, conversions: Conversions | None = None) -> None:
+        """The volumes, the engine that finds out columns, and what reads the files that the engine does not."""
         self._files = files
         self._engine = engine
+        self._conversions = conversions
 
     def from_call(self, ctx: RequestContext, call: exp.Expr, parameters: ParameterValues) -> FileSource:
         """Source from `read_files(path, option => value, ...)`."""
@@ -85,10 +89,6 @@ class FileReader:
             found = [each for each in found if matches.fullmatch(each.path.rsplit("/", 1)[-1])]
         return found
 
-    def _beginning(self, ctx: RequestContext, path: str) -> bytes:
-        """The first bytes of a file."""
-        return b"".join(self._files.read(ctx, path, 0, _FIRST_LINE_BYTES_MAX))
-
     def source(
         self,
         ctx: RequestContext,
@@ -98,16 +98,18 @@ class FileReader:
         *,
         types: Mapping[str, str] | None = None,
         names: Sequence[str] = (),
+        sifts: bool = False,
     ) -> FileSource:
         """Source over files that were resolved.
 
         Args:
             ctx: Who reads.
             found: The files.
-            file_format: csv, json or parquet.
+            file_format: One of `file_options.FORMATS`.
             given: Options as written.
             types: Databricks types for columns by name in lower case (those of a target table); others are found out.
             names: Names for the columns of a CSV file without a header.
+            sifts: Make a reader that passes over bad rows, and a query that tells them.
         """
         options = checked_options(file_format, {key: value for key, value in given.items() if key.lower() != "format"})
         if not found:
@@ -118,10 +120,13 @@ class FileReader:
         if not sizes and schema is None:
             message = f"The file `{found[0].path}` is empty, so it has no columns." if len(found) == 1 else "All of the files are empty."
             raise FileReadFailed(message, hint="Give the columns with the option `schema`.")
-        wanted = Wanted(options, schema, dict(types or {}), tuple(names))
-        reader, columns, casts = Readers(self._engine, wanted, lambda path: self._beginning(ctx, path)).over(sizes)
-        casts[METADATA] = _metadata(found)
-        return FileSource(reader, columns, casts, _provenance(found), _needs(found))
+        wanted = Wanted(options, schema, dict(types or {}), tuple(names), sifts)
+        conversion = Conversion(self._conversions, lambda path: b"".join(self._files.read(ctx, path, 0, FIRST_LINE_BYTES_MAX)))
+        readable, wanted = conversion.apply(sizes, wanted)
+        readers = Readers(self._engine, wanted, conversion.beginning)
+        reader, columns, casts = readers.over(readable)
+        casts[METADATA] = _metadata(found, readable)
+        return FileSource(reader, columns, casts, _provenance(found), _needs(found), readers.rejects)
 
 
 def _arguments(call: exp.Expr, parameters: ParameterValues) -> tuple[str, dict[str, str]]:
@@ -158,12 +163,12 @@ def _option_text(value: exp.Expr, parameters: ParameterValues) -> str:
 def _format_by_name(found: Sequence[LocalFile]) -> str:
     """Format from the endings of the names."""
     endings = {each.path.lower().removesuffix(".gz").rsplit(".", 1)[-1] for each in found}
-    known = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "ndjson": "json", "parquet": "parquet"}
+    known = ALIASES | {name: name for name in FORMATS} | {"db": "sqlite", "sqlite3": "sqlite"}
     formats = {known.get(ending, "") for ending in endings}
     if len(formats) == 1 and (only := formats.pop()) in FORMATS:
         return only
     message = "The format of the files is not clear from their names."
-    raise FileOptionInvalid(message, hint="Add `format => 'csv'`, `'json'` or `'parquet'`.")
+    raise FileOptionInvalid(message, hint="Add `format => 'csv'`, `'json'`, `'parquet'`, `'avro'`, `'orc'` or `'excel'`.")
 
 
 def _declared(options: FileOptions) -> dict[str, str] | None:
@@ -174,16 +179,17 @@ def _declared(options: FileOptions) -> dict[str, str] | None:
     return {field.name: field.type.text for field in parse_fields(given).fields}
 
 
-def _metadata(found: Sequence[LocalFile]) -> str:
-    """Expression for the hidden column `_metadata` of each row."""
-    paths = text.literals(each.local_path for each in found)
+def _metadata(found: Sequence[LocalFile], readable: Sequence[LocalFile]) -> str:
+    """Expression for the hidden column `_metadata` of each row; `readable` are the files as the engine reads them."""
+    places = {each.path: each.local_path for each in readable}
+    paths = text.literals(places.get(each.path, each.local_path) for each in found)
     names = text.literals(each.path for each in found)
     sizes = "[" + ", ".join(str(each.size_bytes) for each in found) + "]"
     moments = "[" + ", ".join(text.typed(each.modified_at, "timestamp") for each in found) + "]"
     mark = text.name(PATH_COLUMN)
     at = f"list_position({paths}, {mark})"
     return (
-        f"struct_pack(file_path := 'dbfs:' || ({names})[{at}], file_name := parse_filename({mark}), "
+        f"struct_pack(file_path := 'dbfs:' || ({names})[{at}], file_name := parse_filename(({names})[{at}]), "
         f"file_size := CAST(({sizes})[{at}] AS BIGINT), file_modification_time := ({moments})[{at}])"
     )
 

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, TypeAlias
 from insjo.sql.binding import engine_text as text
 from insjo.sql.binding.file_failures import file_of, read_failure
 from insjo.sql.binding.file_options import csv_reader_options, encoding, json_reader_options
+from insjo.sql.binding.sifting import (
+    KEEP_REJECTS,
+    PATH_COLUMN,
+    csv_rejects,
+    json_lines,
+    json_rejects,
+    json_sifted,
+    typed_bad,
+    typed_rejects,
+)
 from insjo.sql.dialect.types import parse_fields, parse_type
-from insjo.sql.errors import FileOptionInvalid, FileReadFailed, StatementFailed
+from insjo.sql.errors import FileOptionInvalid, FileReadFailed, StatementFailed, UnsupportedFeature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +31,8 @@ if TYPE_CHECKING:
     from insjo.sql.binding.file_options import FileOptions
     from insjo.sql.ports import Engine
 
-PATH_COLUMN = "__insjo_path"
-"""Column in which a reader tells the file of each row."""
+RESCUED = "_rescued_data"
+"""Column for what does not fit, in the mode PERMISSIVE."""
 
 Reader: TypeAlias = tuple[str, dict[str, str], dict[str, str]]
 """Text for a FROM clause, columns with their Databricks types, and an expression for each of them."""
@@ -32,6 +42,7 @@ _SNIFF_ALL_BYTES_MAX = 256 * 1024 * 1024
 
 _SAMPLE_ROWS = 200_000
 _HEADERS_MAX = 50
+_SIFTED_FILES_MAX = 200
 """Different first lines that the CSV files of one statement may have."""
 
 _DOUBTS = {
@@ -52,12 +63,14 @@ class Wanted:
         schema: All columns with their types, or None to find them out.
         types: Types of columns by name in lower case, when the columns are found out.
         names: Names for the columns of CSV files without a header, if their number fits.
+        sifts: Bad rows are passed over, and a second query tells them.
     """
 
     options: FileOptions
     schema: Mapping[str, str] | None
     types: Mapping[str, str]
     names: tuple[str, ...]
+    sifts: bool = False
 
     @property
     def hints(self) -> dict[str, str]:
@@ -87,6 +100,8 @@ class Readers:
         self._wanted = wanted
         self._options = wanted.options
         self._beginning = beginning
+        self.rejects = ""
+        """After `over` with `sifts`: query for the bad rows, in the shape of `sifting.REJECT_SHAPE`."""
 
     def over(self, files: Sequence[LocalFile]) -> Reader:
         """A reader over files, which may be none when the schema is given."""
@@ -111,6 +126,8 @@ class Readers:
 
     def _csv(self, files: Sequence[LocalFile]) -> Reader:
         """CSV files; those whose first lines name other columns, or in another order, are read apart and put together by name."""
+        if self._wanted.sifts:
+            self.rejects = csv_rejects(files)
         groups = self._by_header(files)
         found = [self._columns_of(group) for group in groups]
         columns = self._joined(found)
@@ -173,7 +190,7 @@ class Readers:
         """Call of the engine's reader."""
         shown = {name: "VARCHAR" if self._permissive else parse_type(kind).engine for name, kind in columns.items()}
         listed = ", ".join(f"{text.literal(name)}: {text.literal(kind)}" for name, kind in shown.items())
-        settings = ", ".join([*csv_reader_options(self._options), _TELLS_PATH])
+        settings = ", ".join([*csv_reader_options(self._options), _TELLS_PATH, *([KEEP_REJECTS] if self._wanted.sifts else [])])
         return f"read_csv({_paths(files)}, {settings}, columns = {{{listed}}}, auto_detect = false)"
 
     def _csv_casts(self, columns: Mapping[str, str]) -> dict[str, str]:
@@ -186,6 +203,8 @@ class Readers:
             casts[name] = f"TRY_CAST({text.name(name)} AS {parse_type(kind).engine})" if self._permissive else text.name(name)
             if kind == "string" and trims:
                 casts[name] = f"trim({casts[name]})"
+        if self._permissive and columns:
+            casts[RESCUED] = _csv_rescued(columns)
         return casts
 
     def _sniffed(self, files: Sequence[LocalFile]) -> dict[str, str]:
@@ -254,12 +273,31 @@ class Readers:
         if not columns:
             message = "The JSON files hold no fields."
             raise FileReadFailed(message)
+        casts = {name: text.name(name) for name in columns}
+        if self._wanted.sifts or self._options.mode != "FAILFAST":
+            return self._json_sifted(files, columns), columns, casts | ({RESCUED: text.name(RESCUED)} if self._permissive else {})
         listed = ", ".join(f"{text.literal(name)}: {text.literal(parse_type(kind).engine)}" for name, kind in columns.items())
         reader = f"read_json({_paths(files)}, {', '.join(settings)}, columns = {{{listed}}}, {_TELLS_PATH})"
-        return reader, columns, {name: text.name(name) for name in columns}
+        return reader, columns, casts
+
+    def _json_sifted(self, files: Sequence[LocalFile], columns: Mapping[str, str]) -> str:
+        """A reader that looks at each line by itself."""
+        if self._options.flag("multiline", default=False):
+            message = "Bad rows can be told from good ones only in JSON lines, one record a line."
+            raise UnsupportedFeature(
+                message, hint="Leave out `multiLine`, or read with mode => 'FAILFAST'.", details={"feature": "multiLine"}
+            )
+        if len(files) > _SIFTED_FILES_MAX:
+            message = f"At most {_SIFTED_FILES_MAX} JSON files can be sifted by one statement."
+            raise FileReadFailed(message, hint="Name fewer files.")
+        lines = json_lines(files, [engine_path(each.local_path) for each in files])
+        if self._wanted.sifts:
+            self.rejects = json_rejects(lines, columns, files)
+        return json_sifted(lines, columns, permissive=self._permissive)
 
     def _parquet(self, files: Sequence[LocalFile]) -> Reader:
-        reader = f"read_parquet({_paths(files)}, hive_partitioning = false, union_by_name = true, {_TELLS_PATH})"
+        settings = f"hive_partitioning = false, union_by_name = true, {_TELLS_PATH}"
+        reader = f"read_parquet({_paths(files)}, {settings})"
         found = self._described(reader, files)
         folded = {name.lower(): name for name in found}
         hints = self._wanted.hints
@@ -268,7 +306,30 @@ class Readers:
             name: text.cast(text.name(folded[name.lower()]), kind) if name.lower() in folded else text.null_of(kind)
             for name, kind in columns.items()
         }
-        return reader, columns, casts
+        if not self._wanted.sifts and self._options.mode == "FAILFAST":
+            return reader, columns, casts
+        cast = {name: (folded[name.lower()], kind) for name, kind in columns.items() if name.lower() in folded}
+        changed = {name: (column, kind) for name, (column, kind) in cast.items() if found[column] != kind}
+        if self._permissive:
+            return (
+                reader,
+                columns,
+                casts | {name: f"TRY_CAST({text.name(column)} AS {parse_type(kind).engine})" for name, (column, kind) in changed.items()},
+            )
+        if self._wanted.sifts:
+            self.rejects = typed_rejects(f"read_parquet({_paths(files)}, {settings}, file_row_number = true)", changed, files)
+        return f"({text.select(['*'], reader, where=f'NOT ({typed_bad(changed)})')})", columns, casts
+
+
+def _csv_rescued(columns: Mapping[str, str]) -> str:
+    """What did not fit its type, as a JSON text."""
+    wrong = {
+        name: f"({text.name(name)} IS NOT NULL AND TRY_CAST({text.name(name)} AS {parse_type(kind).engine}) IS NULL)"
+        for name, kind in columns.items()
+    }
+    pairs = ", ".join(f"{text.literal(name)}, CASE WHEN {condition} THEN {text.name(name)} END" for name, condition in wrong.items())
+    told = f"CAST(json_merge_patch('{{}}', json_object({pairs})) AS VARCHAR)"
+    return f"CASE WHEN {' OR '.join(wrong.values())} THEN {told} END"
 
 
 def header(options: FileOptions, beginning: bytes) -> list[str]:

@@ -15,8 +15,8 @@ from insjo.sql.parsing.nodes import CopyInto, ListFiles
 if TYPE_CHECKING:
     from insjo.sql.parsing.cursor import Cursor
 
-_FORMATS = ("CSV", "JSON", "PARQUET")
-_OTHER_FORMATS = ("AVRO", "ORC", "TEXT", "BINARYFILE", "XML")
+_FORMATS = ("CSV", "JSON", "PARQUET", "AVRO", "ORC", "EXCEL", "SQLITE")
+_OTHER_FORMATS = ("TEXT", "BINARYFILE", "XML")
 
 SOURCE_NAME = "__insjo_source"
 """Name of the table that stands for the files in the query of a COPY INTO."""
@@ -122,10 +122,10 @@ def _format(cursor: Cursor) -> str:
     """Format of the files."""
     name = (cursor.string() if cursor.at_string() else cursor.name()).upper()
     if name in _OTHER_FORMATS:
-        raise refuse(f"FILEFORMAT = {name}", "Insjö reads CSV, JSON and PARQUET.")
+        raise refuse(f"FILEFORMAT = {name}", "Insjö reads CSV, JSON, PARQUET, AVRO, ORC and EXCEL.")
     if name not in _FORMATS:
         message = f"`{name}` is not a file format."
-        raise SyntaxInvalid(message, hint="Use CSV, JSON or PARQUET.")
+        raise SyntaxInvalid(message, hint="Use CSV, JSON, PARQUET, AVRO, ORC or EXCEL.")
     return name
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from insjo.kernel.context import RequestContext
     from insjo.kernel.database import Database
     from insjo.kernel.settings import Settings
-    from insjo.sql.ports import Engine
+    from insjo.sql.ports import Conversions, Engine
     from insjo.sql.types import Completions
 
 _THREADS_MIN = 8
@@ -51,6 +51,7 @@ class SqlRoom:
         catalog: Tables, volumes and files.
         engine: Runs what was bound.
         results: Folder for results that wait; it belongs to this room alone.
+        conversions: Reads files that the engine does not.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class SqlRoom:
         catalog: CatalogRoom,
         engine: Engine,
         results: Path,
+        conversions: Conversions | None = None,
     ) -> None:
         self._catalog = catalog
         self._results = ResultStore(results)
@@ -76,6 +78,7 @@ class SqlRoom:
             virtual=self.virtual_tables,
             functions=Functions(self.functions),
             clock=clock,
+            conversions=conversions,
         )
         tools = Tools(access, catalog, engine, binder, self.virtual_tables, self.functions, Ledger(database=database), clock)
         self.warehouses = Warehouses(database=database, clock=clock, access=access)
