@@ -1,13 +1,14 @@
 #!/bin/sh
 # scripts/test.sh [--workers N] SUITE... runs the suites tests/SUITE in one pytest, so that one summary tells of all.
 #
-# A suite whose folder does not exist yet is skipped; a folder without a single test file is an error.  With --workers, the files of
-# arch, unit and conformance run side by side, and so do the other suites, each as a whole (tests/conftest.py says why).
+# A suite whose folder does not exist yet is skipped; a folder without a single test file is an error.  With --workers, files run side
+# by side and the tests of a file one after the other, since some build on what the one before them did.  Suites with a browser come
+# last: Playwright's synchronous form leaves a running event loop in its process.
 set -eu
 cd "$(dirname "$0")/.."
 parallel=
 if [ "${1:-}" = --workers ]; then
-    parallel="-n $2 --dist loadgroup --no-loadscope-reorder"
+    parallel="-n $2 --dist loadfile --no-loadscope-reorder"
     shift 2
 fi
 folders=

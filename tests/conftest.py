@@ -15,19 +15,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 _TESTS = Path(__file__).parent
-_SIDE_BY_SIDE = frozenset({"arch", "unit", "conformance"})
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook, and must find them there.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread arch and unit over the workers a file at a time, and every other suite as a whole.
-
-    The others start servers, model processes and browsers once for many tests, and some tests of a file build on what the one before
-    them did.
-    """
-    for item in items:
-        suite, name = item.path.relative_to(_TESTS).parts[0], item.path.stem
-        item.add_marker(pytest.mark.xdist_group(f"{suite}-{name}" if suite in _SIDE_BY_SIDE else suite))
 
 
 @pytest.fixture(scope="session")
