@@ -212,6 +212,42 @@ NOT_FOUND_BY_KIND: Final[Mapping[str, type[SecurableNotFound]]] = {
 """The error for a missing object, by the value of its kind; other kinds raise SecurableNotFound."""
 
 
+class InvalidPolicy(InvalidArgument):
+    """A policy or a condition on tags cannot be understood."""
+
+    code = "INVALID_POLICY"
+
+
+class InvalidTag(InvalidArgument):
+    """A tag has no key, is too long, or an object has too many."""
+
+    code = "INVALID_TAG"
+
+
+class TagNotFound(NotFound):
+    """The object has no such tag."""
+
+    code = "TAG_ASSIGNMENT_DOES_NOT_EXIST"
+
+
+class PolicyNotFound(NotFound):
+    """The object has no policy of that name."""
+
+    code = "POLICY_DOES_NOT_EXIST"
+
+
+class PolicyExists(AlreadyExists):
+    """The object has a policy of that name."""
+
+    code = "POLICY_ALREADY_EXISTS"
+
+
+class PolicyConflict(FailedPrecondition):
+    """Policies contradict each other on a table, so nothing of the table is shown."""
+
+    code = "POLICY_CONFLICT"
+
+
 class ProtectionInUse(FailedPrecondition):
     """A function protects tables, which would become unreadable without it."""
 

@@ -13,9 +13,11 @@ from insjo.access.service.flow import Clearances, Flows
 from insjo.access.service.founding import found
 from insjo.access.service.grants import Grants
 from insjo.access.service.labels import Labels
+from insjo.access.service.policies import Policies
 from insjo.access.service.principals import Principals
 from insjo.access.service.protections import Protections
 from insjo.access.service.securables import Securables
+from insjo.access.service.tags import Tags
 from insjo.access.store.changes import Changes
 from insjo.access.types import Privilege, SecurableKind
 
@@ -84,7 +86,22 @@ class Access:
             principals=self.principals,
             key=_derive(key, "declassification"),
         )
-        self.protections = Protections(clock=clock, changes=self._changes, audit=self.audit, authority=self.authority)
+        self.tags = Tags(clock=clock, changes=self._changes, audit=self.audit, authority=self.authority, labels=self.labels)
+        self.policies = Policies(
+            clock=clock,
+            changes=self._changes,
+            audit=self.audit,
+            authority=self.authority,
+            principals=self.principals,
+        )
+        self.protections = Protections(
+            clock=clock,
+            changes=self._changes,
+            audit=self.audit,
+            authority=self.authority,
+            principals=self.principals,
+            tags=self.tags,
+        )
         self.clearances = Clearances(clock=clock, changes=self._changes, audit=self.audit, principals=self.principals)
         self.flows = Flows(audit=self.audit, authority=self.authority, clearances=self.clearances)
         self.fingerprints = Fingerprints(

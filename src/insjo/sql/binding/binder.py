@@ -21,6 +21,7 @@ from insjo.sql.binding import engine_text as text
 from insjo.sql.binding.bound import BoundQuery, Build, Given, Lookup, finished, meaning
 from insjo.sql.binding.exposure import Exposure
 from insjo.sql.binding.file_options import ALIASES, FORMATS
+from insjo.sql.binding.heat import scan_of
 from insjo.sql.binding.files import METADATA, METADATA_TYPE, RESCUED, FileReader, refuse_delta_path
 from insjo.sql.binding.functions import SCOPE_KEY, FunctionScope
 from insjo.sql.binding.guards import Guards, guarded_rows
@@ -337,24 +338,31 @@ class _Run:
             message = f"`{found.table.full_name}` has no files."
             raise UnsupportedFeature(message, details={"feature": "table without files"})
         shown = self._exposed(reference, found.table.columns, exposure)
-        protection = self.binder._access.protections.of(self.ctx, found.table.id)  # noqa: SLF001  # As above.
+        protection = self._protection(found)
         simple = conditions(reference, [column for column in found.table.columns if column.name.lower() not in protection.masks])
         files = prune(snapshot.files, simple)
+
+        def rows(read: Sequence[Column]) -> str:
+            part = scan_of(found, snapshot, read, partial(scan, found.table.full_name, snapshot))
+            self.build.scans.append(part)
+            return part.marked(scan(found.table.full_name, snapshot, read, files=files))
+
         if protection:
-
-            def rows(read: Sequence[Column]) -> str:
-                return scan(found.table.full_name, snapshot, read, files=files)
-
             sql, columns = self._guarded(found, protection, found.table.columns, shown, scope, rows, simple)
         else:
-            sql, columns = scan(found.table.full_name, snapshot, shown, files=files), shown
+            sql, columns = rows(shown), shown
         self._point(reference, sql, {column.name: column.type_text for column in shown})
         self.build.read(table_provenance(found, columns), openly=self._openly(scope))
         self.build.read_tables.add(found.table.id)
 
+    def _protection(self, found: ResolvedTable) -> Protection:
+        """What protects a table from the caller."""
+        names = [column.name for column in found.table.columns]
+        return self.binder._access.protections.of(self.ctx, found.table.id, names)  # noqa: SLF001  # As above.
+
     def _given(self, given: Given, scope: Scope) -> str:
         """A source of a command; one that holds the rows of a table stands behind what protects the table."""
-        protection = self.binder._access.protections.of(self.ctx, given.guard.table.id) if given.guard else UNPROTECTED  # noqa: SLF001  # As above.
+        protection = self._protection(given.guard) if given.guard else UNPROTECTED
         if given.guard is None or not protection:
             return given.sql
         columns = [Column(name, kind, position=at) for at, (name, kind) in enumerate(given.columns.items())]
