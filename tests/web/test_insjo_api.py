@@ -123,6 +123,20 @@ def test_usage_is_summed(admin: Door) -> None:
     assert admin.raw("GET", f"{PREFIX}/usage?group=moon")[0] == 400
 
 
+def test_limits_are_set_by_admins_and_seen_by_those_for_whom_they_hold(admin: Door, ulla: Door) -> None:
+    wanted = {"subject": "principal", "principal": "admin", "measure": "requests", "period": "day", "amount": 1_000_000}
+    made = admin.call("POST", f"{PREFIX}/limits", wanted)
+    assert made["amount"] == 1_000_000
+    assert ulla.raw("POST", f"{PREFIX}/limits", wanted)[0] == 403
+    assert admin.raw("POST", f"{PREFIX}/limits", {**wanted, "amount": -1})[0] == 400
+    assert admin.raw("POST", f"{PREFIX}/limits", {**wanted, "period": "eon"})[0] == 400
+    assert made["id"] in [each["id"] for each in admin.call("GET", f"{PREFIX}/limits")["limits"]]
+    assert made["id"] not in [each["id"] for each in ulla.call("GET", f"{PREFIX}/limits")["limits"]]
+    assert ulla.raw("DELETE", f"{PREFIX}/limits/{made['id']}")[0] == 403
+    assert admin.call("DELETE", f"{PREFIX}/limits/{made['id']}") == {}
+    assert admin.raw("DELETE", f"{PREFIX}/limits/{made['id']}")[0] == 404
+
+
 def test_an_agent_lives_answers_and_ends(admin: Door, ulla: Door) -> None:
     agents = f"{PREFIX}/agents"
     body = {

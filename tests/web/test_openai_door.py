@@ -11,6 +11,7 @@ import struct
 import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -18,6 +19,7 @@ import openai
 import pytest
 
 from insjo.access.types import ALL, Clearance, Level, Privilege
+from insjo.gateway.types import LimitSpec
 from insjo.kernel.context import system_context
 from insjo.kernel.limits import BODY_BYTES_MAX
 from insjo.testing.models import DIMENSIONS
@@ -431,6 +433,21 @@ def test_fifty_callers_at_once_each_get_their_own_answer(made: Installation) -> 
 
         assert all(pool.map(one, range(300)))
     assert sum(row["requests"] for row in made.gateway.usage.aggregate(made.admin, "endpoint")) == 300
+
+
+def test_a_used_up_limit_is_a_rate_limit_error_that_tells_when_to_ask_again(made: Installation, client: openai.OpenAI) -> None:
+    spec = LimitSpec("each", "requests", "month", 1)
+    set_limit = made.gateway.limits.create(made.admin, spec)
+    assert client.chat.completions.create(model=OUTSIDE, messages=HELLO).choices
+    with pytest.raises(openai.RateLimitError, match="The limit of 1 requests a month for each caller is used up") as refused:
+        client.with_options(max_retries=0).chat.completions.create(model=OUTSIDE, messages=HELLO)
+    assert int(refused.value.response.headers["retry-after"]) > 0
+    made.gateway.limits.delete(made.admin, set_limit.id)
+    warning = made.gateway.limits.create(made.admin, replace(spec, action="warn"))
+    raw = client.chat.completions.with_raw_response
+    answers = [raw.create(model=OUTSIDE, messages=HELLO, stream=number == 2) for number in range(3)]
+    assert ["x-insjo-warning" in each.headers for each in answers] == [False, True, True]
+    made.gateway.limits.delete(made.admin, warning.id)
 
 
 def test_a_change_in_another_process_is_noticed(made: Installation, client: openai.OpenAI) -> None:

@@ -336,7 +336,8 @@ def words(limit: Limit) -> str:
     whose = {"everybody": "all callers together", "each": "each caller", "principal": f"`{limit.principal}`"}[limit.subject]
     where = f" on `{limit.endpoint}`" if limit.endpoint else ""
     content = "" if limit.level == "public" else f" with {limit.level} content"
-    return f"The limit of {limit.amount:g} {limit.measure} a {limit.period} for {whose}{where}{content}"
+    amount = f"{limit.amount:,.6f}".rstrip("0").rstrip(".")
+    return f"The limit of {amount} {limit.measure} a {limit.period} for {whose}{where}{content}"
 
 
 def reached(limit: Limit, now: datetime) -> LimitReached:

@@ -176,11 +176,11 @@ async def _is_admin(call: Call) -> bool:
 
 async def show_policies(call: Call) -> Response:
     """Clearances of all destinations."""
-    return await _policies(call)
+    return await render_policies(call)
 
 
-async def _policies(call: Call, *, error: InsjoError | None = None, status: int = 200) -> Response:
-    """The page of clearances; only admins read it."""
+async def render_policies(call: Call, *, error: InsjoError | None = None, status: int = 200) -> Response:
+    """The page of clearances and limits; only admins read it."""
     await call.run(call.services.access.principals.require_admin, call.ctx, "read the policies")
     endpoints = await call.run(call.services.gateway.endpoints.list, call.ctx)
     return await page(
@@ -188,6 +188,7 @@ async def _policies(call: Call, *, error: InsjoError | None = None, status: int 
         "pages/policies.html",
         status,
         endpoints=endpoints,
+        limits=await call.run(call.services.gateway.limits.uses, call.ctx),
         levels=[level.name.lower() for level in Level],
         typed_level=call.services.settings.typed_text_level,
         error=error,
@@ -212,7 +213,7 @@ async def set_clearance(call: Call) -> Response:
         )
         await call.run(call.services.access.clearances.set, call.ctx, clearance)
     except InvalidArgument as error:
-        return await _policies(call, error=error, status=400)
+        return await render_policies(call, error=error, status=400)
     return redirect("/admin/policies")
 
 
