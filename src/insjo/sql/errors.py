@@ -156,6 +156,18 @@ class ComputedColumn(InvalidArgument):
     code = "DELTA_GENERATED_COLUMNS_EXPR_MISMATCH"
 
 
+class ConstraintExists(AlreadyExists):
+    """The table has a constraint of that name, or a primary key."""
+
+    code = "DELTA_CONSTRAINT_ALREADY_EXISTS"
+
+
+class ConstraintMissing(NotFound):
+    """The table has no constraint of that name."""
+
+    code = "DELTA_CONSTRAINT_DOES_NOT_EXIST"
+
+
 class ColumnInUse(FailedPrecondition):
     """A column cannot be changed in this way while a constraint, a key, a partition or another column rests on it."""
 

@@ -159,7 +159,6 @@ def test_mapped_tables_are_not_written_to(with_mapping: str) -> None:
         (["newThing"], ["newThing"], {}, "newThing"),
         ([], ["rowTracking", "domainMetadata"], {}, "rowTracking"),
         ([], ["icebergCompatV2"], {}, "icebergCompatV2"),
-        ([], ["checkConstraints"], {"delta.constraints.positive": "id > 0"}, "check constraint `positive`"),
     ],
 )
 def test_features_that_ask_more_of_a_writer_are_refused(

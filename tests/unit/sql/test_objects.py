@@ -74,7 +74,8 @@ def test_clones(desk: Desk) -> None:
     assert desk.value("SELECT count(*) FROM third") == 2
     desk.run("CREATE VIEW v AS SELECT 1 AS a")
     assert desk.error("CREATE TABLE x CLONE v").code == "WRONG_COMMAND_FOR_OBJECT_TYPE"
-    assert desk.error("CREATE TABLE x SHALLOW CLONE t").code == "UNSUPPORTED_FEATURE"
+    desk.run("CREATE TABLE shallow SHALLOW CLONE t@v1")
+    assert desk.value("SELECT count(*) FROM shallow") == 2
     assert desk.error("CREATE TABLE x CLONE t WHERE id = 1").code == "PARSE_SYNTAX_ERROR"
 
 

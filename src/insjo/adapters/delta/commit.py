@@ -23,7 +23,7 @@ from insjo.catalog.errors import CommitConflict, DiskFull, FeatureUnsupported, T
 from insjo.kernel.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from insjo.catalog.ports import Commit
     from insjo.catalog.types import Column, DataFile, NewFile, Snapshot
@@ -53,14 +53,28 @@ class _Plan:
         return not self.definition and not self.removes
 
 
-def write(location: str, commit: Commit, before: replay.LogState | None) -> int:
-    """Commit, and return the version; see `TableStorage.commit` for the errors."""
-    plan = _plan(location, commit, before)
+@dataclass(frozen=True, slots=True)
+class LogStore:
+    """Where log entries go.
+
+    Attributes:
+        put_if_absent: Makes the entry at a path with this content, durable and whole; False when there is one.
+        is_there: Whether the data file at a path is still there.
+    """
+
+    put_if_absent: Callable[[Path, bytes], bool]
+    is_there: Callable[[Path], bool]
+
+
+def write(location: str, commit: Commit, before: replay.LogState | None, store: LogStore | None = None) -> int:
+    """Commit, and return the version; see `TableStorage.commit` for the errors.  Without a store the log lies on the local disk."""
+    store = store or LogStore(put_if_absent, Path.is_file)
+    plan = _plan(location, commit, before, store)
     version = commit.read_version + 1
     time_ms = max(int(time.time() * 1000), before.time_ms + 1 if before else 0)
     for _ in range(_ATTEMPTS_MAX):
         content = _encode(_lines(commit, plan, version, time_ms))
-        if put_if_absent(log.commit_path(location, version), content):
+        if store.put_if_absent(log.commit_path(location, version), content):
             return version
         if not (commit.blind and plan.may_step_behind):
             break
@@ -120,12 +134,12 @@ def drop_temporaries(location: str) -> None:
                 Path(entry.path).unlink(missing_ok=True)
 
 
-def _plan(location: str, commit: Commit, before: replay.LogState | None) -> _Plan:
+def _plan(location: str, commit: Commit, before: replay.LogState | None, store: LogStore) -> _Plan:
     """What the commit will hold; refuses what the table's features do not allow."""
     columns: Sequence[Column]
     partition_names: Sequence[str]
     if commit.restore is not None:
-        adds, removes = _restored(commit.restore, before)
+        adds, removes = _restored(commit.restore, before, store)
         definition = _definition_of(commit.restore, before)
         columns, partition_names = commit.restore.columns, commit.restore.partition_columns
     else:
@@ -163,7 +177,7 @@ def _new_definition(
     if before is None:
         columns = tuple(commit.columns or ())
         partition_names = tuple(commit.partition_columns or ())
-        protocol = features.protocol_for(timestamp_ntz=schema.uses_timestamp_ntz(columns))
+        protocol = features.with_features(features.LOWEST, features.needed(columns, commit.properties or {})) or features.LOWEST
         metadata = {
             "id": new_id(),
             "format": {"provider": "parquet", "options": {}},
@@ -178,14 +192,16 @@ def _new_definition(
     if commit.columns is None and commit.partition_columns is None and commit.properties is None:
         return [], columns, partition_names
     definition: list[dict[str, Any]] = []
-    if schema.uses_timestamp_ntz(columns) and not features.names_timestamp_ntz(before.protocol):
-        definition.append({"protocol": features.with_timestamp_ntz(before.protocol)})
+    configuration = before.configuration if commit.properties is None else dict(commit.properties)
+    higher = features.with_features(before.protocol, features.needed(columns, configuration))
+    if higher is not None:
+        definition.append({"protocol": higher})
     fields = before.fields if commit.columns is None else schema.write_fields(columns, before.fields)
     metadata = {
         **before.metadata,
         "schemaString": schema.schema_string(fields),
         "partitionColumns": list(partition_names),
-        "configuration": before.configuration if commit.properties is None else dict(commit.properties),
+        "configuration": configuration,
     }
     return [*definition, {"metaData": metadata}], columns, partition_names
 
@@ -198,11 +214,11 @@ def _definition_of(target: Snapshot, before: replay.LogState | None) -> list[dic
     return [{"metaData": dict(state.metadata)}]
 
 
-def _restored(target: Snapshot, before: replay.LogState | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _restored(target: Snapshot, before: replay.LogState | None, store: LogStore) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The actions that make the files of an earlier snapshot the files of the table again."""
     wanted, present = _state_of(target).files, before.files if before else {}
     back = [file for key, file in wanted.items() if key not in present]
-    gone = [file for file in back if not Path(file.path).is_file()]
+    gone = [file for file in back if not store.is_there(Path(file.path))]
     if gone:
         message = f"Version {target.version} cannot be restored: {len(gone)} of its data files were removed."
         raise TableDamaged(message, hint="Choose a later version.")

@@ -12,6 +12,8 @@ from insjo.adapters.delta import schema
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from insjo.catalog.types import Column
+
 _READS = frozenset(
     {"columnMapping", "deletionVectors", "timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint", "vacuumProtocolCheck"},
 )
@@ -31,6 +33,14 @@ _WRITES = _READS | frozenset(
 )
 """Features that may be named; those that ask something of a writer are looked for in the properties and the fields as well."""
 
+_KEPT_IN_FIELDS = frozenset({"typeWidening", "generatedColumns", "identityColumns", "allowColumnDefaults"})
+"""Features in the metadata of fields that whoever writes rows obeys."""
+
+CONSTRAINTS = "delta.constraints."
+"""Beginning of the properties that hold the conditions which every row must fulfil."""
+
+CHANGE_DATA_FEED = "delta.enableChangeDataFeed"
+
 DELETION_VECTORS = "deletion vectors"
 COLUMN_MAPPING = "column mapping"
 """The two reasons for which a plain copy can be read in place of the files."""
@@ -39,33 +49,46 @@ _TABLE_FEATURES_READER = 3
 _TABLE_FEATURES_WRITER = 7
 
 
-def protocol_for(*, timestamp_ntz: bool) -> dict[str, Any]:
-    """The protocol of a new table: the lowest that its columns need, so that every reader can open it."""
-    if not timestamp_ntz:
-        return {"minReaderVersion": 1, "minWriterVersion": 2}
-    return {
-        "minReaderVersion": _TABLE_FEATURES_READER,
-        "minWriterVersion": _TABLE_FEATURES_WRITER,
-        "readerFeatures": ["timestampNtz"],
-        "writerFeatures": ["appendOnly", "invariants", "timestampNtz"],
-    }
+_READER_TOO = frozenset({"timestampNtz"})
+"""Features that readers must know as well as writers."""
+
+_OF_WRITER_VERSION = {
+    2: ("appendOnly", "invariants"),
+    3: ("checkConstraints",),
+    4: ("changeDataFeed", "generatedColumns"),
+    5: ("columnMapping",),
+    6: ("identityColumns",),
+}
+"""Features that a writer version below 7 stands for, each with those of the versions before it (protocol, "Table Features")."""
+
+LOWEST: dict[str, Any] = {"minReaderVersion": 1, "minWriterVersion": 2}
+"""The protocol that every reader and writer knows."""
 
 
-def with_timestamp_ntz(protocol: Mapping[str, Any]) -> dict[str, Any]:
-    """The protocol of a table that gets its first column without time zone; what it held before stays."""
-    reader = set(protocol.get("readerFeatures") or ())
-    writer = set(protocol.get("writerFeatures") or ()) | {"appendOnly", "invariants"}
-    return {
-        "minReaderVersion": _TABLE_FEATURES_READER,
-        "minWriterVersion": _TABLE_FEATURES_WRITER,
-        "readerFeatures": sorted(reader | {"timestampNtz"}),
-        "writerFeatures": sorted(writer | reader | {"timestampNtz"}),
-    }
+def needed(columns: Sequence[Column], configuration: Mapping[str, str]) -> set[str]:
+    """Features that the columns and properties of a table ask for."""
+    found = schema.writer_features(columns)
+    if any(key.startswith(CONSTRAINTS) for key in configuration):
+        found.add("checkConstraints")
+    if configuration.get(CHANGE_DATA_FEED, "").lower() == "true":
+        found.add("changeDataFeed")
+    return found
 
 
-def names_timestamp_ntz(protocol: Mapping[str, Any]) -> bool:
-    """Whether the protocol already names the feature."""
-    return "timestampNtz" in (protocol.get("readerFeatures") or ())
+def with_features(protocol: Mapping[str, Any], wanted: set[str]) -> dict[str, Any] | None:
+    """The lowest protocol that names these features besides what it named before; None when it does already."""
+    reader, writer = set(protocol.get("readerFeatures") or ()), set(protocol.get("writerFeatures") or ())
+    reader_version, writer_version = int(protocol.get("minReaderVersion", 1)), int(protocol.get("minWriterVersion", 2))
+    if writer_version < _TABLE_FEATURES_WRITER:
+        writer |= {each for version, names in _OF_WRITER_VERSION.items() if version <= writer_version for each in names}
+    if wanted <= writer and wanted & _READER_TOO <= reader:
+        return None
+    found: dict[str, Any] = {"minReaderVersion": reader_version, "minWriterVersion": _TABLE_FEATURES_WRITER}
+    if wanted & _READER_TOO or reader_version == _TABLE_FEATURES_READER:
+        mapping = {"columnMapping"} if reader_version == _TABLE_FEATURES_READER - 1 else set()
+        reader |= (wanted & _READER_TOO) | mapping
+        found |= {"minReaderVersion": _TABLE_FEATURES_READER, "readerFeatures": sorted(reader)}
+    return {**found, "writerFeatures": sorted(writer | reader | wanted)}
 
 
 def mapped(configuration: Mapping[str, str]) -> bool:
@@ -98,12 +121,9 @@ def unwritable(protocol: Mapping[str, Any], configuration: Mapping[str, str], fi
             return f"the feature `{strange[0]}`"
     if mapped(configuration):
         return COLUMN_MAPPING
-    constraints = sorted(key for key in configuration if key.startswith("delta.constraints."))
-    if constraints:
-        return f"the check constraint `{constraints[0].removeprefix('delta.constraints.')}`"
     if configuration.get("delta.enableRowTracking", "").lower() == "true":
         return "row tracking"
-    in_fields = sorted(schema.field_features(fields) - {"typeWidening"})
+    in_fields = sorted(schema.field_features(fields) - _KEPT_IN_FIELDS)
     return f"the feature `{in_fields[0]}`" if in_fields else ""
 
 

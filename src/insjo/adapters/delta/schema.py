@@ -14,7 +14,7 @@ import msgspec
 
 from insjo.catalog import column_types as ct
 from insjo.catalog.errors import TableDamaged
-from insjo.catalog.types import Column
+from insjo.catalog.types import Column, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,8 @@ _DELTA_NAMES = {
 _SQL_NAMES = {delta: name for name, delta in _DELTA_NAMES.items()}
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
 _TIMESTAMP = re.compile(r"(\d{4,}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
+_DEFAULT, _GENERATED, _IDENTITY = "CURRENT_DEFAULT", "delta.generationExpression", "delta.identity."
+_NATURE = frozenset({"comment", "EXISTS_DEFAULT", _DEFAULT, _GENERATED})
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 RawField = dict[str, Any]
@@ -58,8 +60,19 @@ def columns_of(fields: Sequence[RawField]) -> tuple[tuple[Column, ...], str]:
     for position, field in enumerate(fields):
         text, strange = _type_text(field["type"])
         unknown = unknown or strange
-        comment = str((field.get("metadata") or {}).get("comment") or "")
-        columns.append(Column(str(field["name"]), text, bool(field.get("nullable", True)), comment, position))
+        metadata = field.get("metadata") or {}
+        columns.append(
+            Column(
+                str(field["name"]),
+                text,
+                bool(field.get("nullable", True)),
+                str(metadata.get("comment") or ""),
+                position,
+                default=str(metadata.get(_DEFAULT) or ""),
+                generated=str(metadata.get(_GENERATED) or ""),
+                identity=_identity(metadata),
+            ),
+        )
     return tuple(columns), unknown
 
 
@@ -74,11 +87,50 @@ def write_fields(columns: Sequence[Column], present: Sequence[RawField] = ()) ->
         else:
             kind = _to_delta(ct.parse_type(column.type_text))
             field = {"name": column.name, "type": kind, "nullable": column.nullable, "metadata": {}}
-        field["metadata"].pop("comment", None)
-        if column.comment:
-            field["metadata"]["comment"] = column.comment
+        for key in [key for key in field["metadata"] if key in _NATURE or str(key).startswith(_IDENTITY)]:
+            del field["metadata"][key]
+        field["metadata"].update(_nature(column))
         fields.append(field)
     return fields
+
+
+def _nature(column: Column) -> dict[str, Any]:
+    """What the metadata of a field says about a column (protocol, "Generated Columns", "Default Columns", "Identity Columns")."""
+    found: dict[str, Any] = {"comment": column.comment, _DEFAULT: column.default, _GENERATED: column.generated}
+    found = {key: value for key, value in found.items() if value}
+    if column.identity is not None:
+        found[f"{_IDENTITY}start"] = column.identity.start
+        found[f"{_IDENTITY}step"] = column.identity.step
+        found[f"{_IDENTITY}allowExplicitInsert"] = column.identity.explicit
+        if column.identity.last is not None:
+            found[f"{_IDENTITY}highWaterMark"] = column.identity.last
+    return found
+
+
+def _identity(metadata: Mapping[str, Any]) -> Identity | None:
+    """How a column counts up, if it does."""
+    if f"{_IDENTITY}start" not in metadata:
+        return None
+    last = metadata.get(f"{_IDENTITY}highWaterMark")
+    return Identity(
+        start=int(metadata[f"{_IDENTITY}start"]),
+        step=int(metadata.get(f"{_IDENTITY}step", 1)),
+        explicit=bool(metadata.get(f"{_IDENTITY}allowExplicitInsert", False)),
+        last=None if last is None else int(last),
+    )
+
+
+def writer_features(columns: Sequence[Column]) -> set[str]:
+    """Features that a table with these columns must name."""
+    found = {"timestampNtz"} if uses_timestamp_ntz(columns) else set()
+    for column in columns:
+        if column.generated:
+            found.add("generatedColumns")
+        if column.identity is not None:
+            found.add("identityColumns")
+        if column.default:
+            found.add("allowColumnDefaults")
+    return found
 
 
 def schema_string(fields: Sequence[RawField]) -> str:

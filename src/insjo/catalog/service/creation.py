@@ -18,7 +18,7 @@ from insjo.catalog.service.parts import (
     refuse_reserved,
     split_schema,
 )
-from insjo.catalog.service.properties import storage_properties
+from insjo.catalog.service.properties import CONSTRAINTS, storage_properties
 from insjo.catalog.types import Table, TableName, TableType
 from insjo.kernel.errors import AlreadyExists, InsjoError, InvalidArgument
 from insjo.kernel.ids import new_id
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from insjo.catalog.service.resolution import Resolution
     from insjo.catalog.service.snapshots import Snapshots
     from insjo.catalog.service.writing import TableWrite, Writes
-    from insjo.catalog.types import Column, NewFile
+    from insjo.catalog.types import Column, Key, NewFile
     from insjo.kernel.context import RequestContext
 
 
@@ -112,6 +112,8 @@ class TableCreation:
         staged: StagedTable | None = None,
         adds: Sequence[NewFile] = (),
         label: Label | None = None,
+        checks: Mapping[str, str] | None = None,
+        keys: Sequence[Key] = (),
     ) -> Table:
         """New managed table; needs CREATE TABLE on the schema, and to replace one, MANAGE on it.
 
@@ -127,6 +129,8 @@ class TableCreation:
             staged: From `stage`, when data files were written before.
             adds: Those files.
             label: Label of what the rows were computed from; the table gets it together with them.
+            checks: Conditions that every row must fulfil, by name, in Databricks SQL; whoever writes rows sees to it.
+            keys: Primary and foreign keys.
 
         Raises:
             TableAlreadyExists, InvalidName, InvalidColumn, AccessDenied, DiskFull: As they say.
@@ -145,9 +149,10 @@ class TableCreation:
             user=ctx.principal.name,
             columns=columns,
             partition_columns=partitions,
-            properties=storage_properties(wanted),
+            properties={**storage_properties(wanted), **{CONSTRAINTS + name: text for name, text in (checks or {}).items()}},
         )
         values = {
+            "keys": store.keys_to_json(keys),
             "schema_id": schema.id,
             "name": name.name,
             "table_type": TableType.MANAGED.value,
@@ -362,7 +367,7 @@ class TableCreation:
             whole = replace(commit, read_version=snapshot.version, removes=snapshot.files, operation=operation, held=snapshot)
             self._writes.put(write, whole)
             with self._parts.database.write() as connection:
-                kept = {key: values[key] for key in ("comment", "properties")}
+                kept = {key: values[key] for key in ("comment", "properties", "keys")}
                 store.update(connection, store.tables, write.table.id, {**kept, **self._parts.touched(ctx)})
                 self._parts.changed(ctx, "table.replace", name.full_name, write.table.id, connection=connection)
         return self.get(ctx, name)

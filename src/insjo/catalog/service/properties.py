@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PREFIX = "delta."
+
+CONSTRAINTS = "delta.constraints."
+"""Beginning of the properties that hold the conditions which every row must fulfil; they are made by `ADD CONSTRAINT` only."""
+
 _KEPT = frozenset(
     {
         "delta.appendOnly",
@@ -23,6 +27,7 @@ _KEPT = frozenset(
 _DEFAULTS = {
     "delta.columnMapping.mode": "none",
     "delta.enableChangeDataFeed": "false",
+    "delta.feature.allowColumnDefaults": "supported",
     "delta.enableDeletionVectors": "false",
     "delta.enableRowTracking": "false",
     "delta.minReaderVersion": "1",

@@ -18,7 +18,7 @@ from insjo.catalog.service.parts import (
     refuse_reserved,
     table_of,
 )
-from insjo.catalog.service.properties import storage_properties
+from insjo.catalog.service.properties import CONSTRAINTS, storage_properties
 from insjo.catalog.types import ResolvedTable, Table, TableName, TableType
 from insjo.kernel.errors import AlreadyExists, did_you_mean
 from insjo.kernel.paging import Page, PageRequest, page_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from insjo.catalog.service.writing import CommitHook, TableWrite
-    from insjo.catalog.types import Column, DataFile, HistoryEntry, NewFile, Snapshot
+    from insjo.catalog.types import Column, DataFile, HistoryEntry, Key, NewFile, Snapshot
     from insjo.kernel.context import RequestContext
 
 HISTORY_MAX = 1000
@@ -93,10 +93,22 @@ class Tables(TableCreation):
         parameters: Mapping[str, str] | None = None,
         *,
         new_columns: Sequence[Column] | None = None,
+        new_partitions: Sequence[str] | None = None,
+        new_properties: Mapping[str, str] | None = None,
         blind: bool | None = None,
     ) -> int:
         """See `Writes.commit`."""
-        return self._writes.commit(write, adds, removes, operation, parameters, new_columns=new_columns, blind=blind)
+        return self._writes.commit(
+            write,
+            adds,
+            removes,
+            operation,
+            parameters,
+            new_columns=new_columns,
+            new_partitions=new_partitions,
+            new_properties=new_properties,
+            blind=blind,
+        )
 
     def discard(self, write: TableWrite, adds: Sequence[NewFile]) -> None:
         """Delete data files that were written and will not be committed."""
@@ -160,6 +172,18 @@ class Tables(TableCreation):
             every = [replace(column, comment=wanted.get(column.name.casefold(), column.comment)) for column in write.snapshot.columns]
             self._writes.commit(write, operation="CHANGE COLUMN", new_columns=every)
         return self.get(ctx, name)
+
+    def set_keys(self, ctx: RequestContext, name: TableName, keys: Sequence[Key]) -> None:
+        """Put these primary and foreign keys in the place of those that are there; needs ownership or MANAGE."""
+        table = self._resolution.find(ctx, name, Privilege.MANAGE)
+        with self._parts.database.write() as connection:
+            store.update(connection, store.tables, table.id, {"keys": store.keys_to_json(keys), **self._parts.touched(ctx)})
+            self._parts.changed(ctx, "table.update", table.full_name, table.id, connection=connection)
+
+    def rename_column_label(self, table_id: str, column: str, new_name: str) -> None:
+        """Let the label of a column follow its new name; call it before the commit that renames."""
+        with self._parts.database.write() as connection:
+            self._parts.access.labels.rename_column(table_id, column, new_name, connection=connection)
 
     def update(
         self,
@@ -236,7 +260,9 @@ class Tables(TableCreation):
         if not table.has_files:
             return
         with self._writes.begin(ctx, TableName(table.catalog, table.schema, table.name), Privilege.MANAGE) as write:
-            if dict(write.snapshot.properties) != dict(wanted):
+            checks = {key: value for key, value in write.snapshot.properties.items() if key.startswith(CONSTRAINTS)}
+            wanted = {**wanted, **checks}
+            if dict(write.snapshot.properties) != wanted:
                 commit = Commit(
                     read_version=write.snapshot.version,
                     operation="SET TBLPROPERTIES",

@@ -130,6 +130,8 @@ class Writes:
         parameters: Mapping[str, str] | None = None,
         *,
         new_columns: Sequence[Column] | None = None,
+        new_partitions: Sequence[str] | None = None,
+        new_properties: Mapping[str, str] | None = None,
         blind: bool | None = None,
     ) -> int:
         """Make a change of a table visible as one; gives the new version.
@@ -141,6 +143,8 @@ class Writes:
             operation: What the history shows, such as `MERGE`.
             parameters: More for the history.
             new_columns: All columns after the change, when they change.
+            new_partitions: All partition columns after the change, when they change.
+            new_properties: All properties of the Delta table after the change, when they change.
             blind: The change depends on nothing that was read from the table, so it may follow commits of other processes.  None
                 means: when it only adds.  Pass False for an `INSERT … SELECT` from the table itself.
 
@@ -148,7 +152,7 @@ class Writes:
             CommitConflict: Another process was faster.  The new data files are deleted: compute the change again.
             DiskFull, FeatureUnsupported, AccessDenied: Likewise, and nothing was changed.
         """
-        only_adds = not removes and new_columns is None
+        only_adds = not removes and new_columns is None and new_properties is None
         commit = Commit(
             read_version=write.snapshot.version,
             adds=adds,
@@ -158,6 +162,8 @@ class Writes:
             user=write.ctx.principal.name,
             blind=only_adds if blind is None else blind and only_adds,
             columns=None if new_columns is None else checked_columns(new_columns),
+            partition_columns=new_partitions,
+            properties=new_properties,
             held=write.snapshot,
         )
         return self.put(write, commit)

@@ -14,6 +14,7 @@ from insjo.sql.binding.pruning import conditions, prune
 from insjo.sql.binding.references import Reference
 from insjo.sql.binding.scan import FILE_MARK, ROW_MARK, scan
 from insjo.sql.commands.execution import Outcome, counted, nothing
+from insjo.sql.commands.rules import default_of, recomputed
 from insjo.sql.commands.writing import (
     TARGET,
     cast,
@@ -103,7 +104,7 @@ def update(x: Execution, command: Update) -> Outcome:
         if name.lower() in changes:
             message = f"The column `{name}` is set twice."
             raise InvalidArgument(message)
-        changes[name.lower()] = exp.Null() if is_default(each.expression) else each.expression
+        changes[name.lower()] = each.expression
     return _rewrite(x, path, alias, condition, changes, "UPDATE")
 
 
@@ -134,6 +135,7 @@ def _rewrite(
         target = resolve_target(x, name, reads=True)
         columns = target.table.columns
         _check_columns(target, changes)
+        changes = _with_computed(changes, columns, alias)
         candidates = candidate_files(condition, alias, columns, write.snapshot.files)
         hits = hit_files(x, target, condition, alias, candidates)
         provenance = table_provenance(target, columns)
@@ -142,13 +144,21 @@ def _rewrite(
         touched = [file for file in write.snapshot.files if file.path in hits]
         query = changed_rows(columns, condition, changes, alias) if changes else kept_rows(columns, condition, alias)
         bound = bind_target(x, query, target, write, touched)
-        files = export(x, bound, columns, write.location, target.table.partition_columns)
+        files = export(x, bound, columns, write.location, target.table.partition_columns, properties=write.snapshot.properties)
         with discarding(write.location, files):
             _raise_column_labels(x, target, changes)
             raise_label(x, write.table.id, target.label, bound.provenance)
             predicate = condition.sql(dialect="databricks")[:1000]
             tables.commit(write, files, touched, operation, {"predicate": predicate}, blind=False)
     return counted(provenance=provenance.join(bound.provenance), hidden=bound.hidden, num_affected_rows=sum(hits.values()))
+
+
+def _with_computed(changes: Mapping[str, exp.Expr], columns: Sequence[Column], alias: str) -> Mapping[str, exp.Expr]:
+    """The changes with defaults in place of the word DEFAULT, and with the columns that are computed from those that are set."""
+    by_name = {column.name.lower(): column for column in columns}
+    given = {name: value for name, value in changes.items() if not (is_default(value) and by_name[name].generated)}
+    named = {name: default_of(by_name[name]) if is_default(value) else value for name, value in given.items()}
+    return recomputed(named, columns, alias) if named else changes
 
 
 def _check_columns(target: ResolvedTable, changes: Mapping[str, exp.Expr]) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from insjo.catalog.errors import CommitConflict
+from insjo.catalog.types import Column
 from insjo.kernel.errors import InvalidArgument
 from insjo.sql.binding.bound import Given
 from insjo.sql.binding.scan import FILE_MARK, ROW_MARK, scan
 from insjo.sql.commands.changes import hit_files, kept_rows
 from insjo.sql.commands.execution import Outcome, counted
+from insjo.sql.commands.rules import counted_up, default_of
 from insjo.sql.commands.writing import (
     SOURCE,
     TARGET,
@@ -26,9 +29,10 @@ from insjo.sql.commands.writing import (
     resolve_target,
     row_count,
 )
+from insjo.sql.errors import UnsupportedFeature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from insjo.catalog.service.writing import TableWrite
     from insjo.catalog.types import DataFile, NewFile, ResolvedTable, TableName
@@ -41,13 +45,54 @@ def insert(x: Execution, command: Insert) -> Outcome:
     """Add rows to a table, or put them in the place of others."""
     name = x.names.table(command.target)
     target = resolve_target(x, name, reads=False)
-    bound = _fitted(x, command, target)
-    if command.overwrite or command.replace_where is not None:
-        return _replace(x, command, name, bound)
-    files = export(x, bound, target.table.columns, target.table.location, target.table.partition_columns)
+    if command.evolves or any(column.identity is not None for column in target.table.columns):
+        with x.tools.catalog.tables.begin_write(x.ctx, name) as write:
+            target = resolve_target(x, name, reads=False)
+            return _alone(x, command, name, target, write)
+    fitted = _fitted(x, command, target)
+    if command.overwrite or command.replaces:
+        with x.tools.catalog.tables.begin_write(x.ctx, name) as write:
+            return _replace(x, command, name, fitted, write)
+    properties = _properties(target)
+    files = export(x, fitted.bound, target.table.columns, target.table.location, target.table.partition_columns, properties=properties)
     with discarding(target.table.location, files):
-        append(x, name, target, bound, files, "WRITE", {"mode": "Append"})
-    return _counted(files, bound)
+        append(x, name, target, fitted.bound, files, "WRITE", {"mode": "Append"})
+    return _counted(files, fitted.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """The rows that come, with all columns that the table will have, and those whose values the statement gives."""
+
+    bound: BoundQuery
+    columns: Sequence[Column]
+    given: frozenset[str]
+
+
+def _properties(target: ResolvedTable) -> Mapping[str, str]:
+    return target.snapshot.properties if target.snapshot is not None else {}
+
+
+def _alone(x: Execution, command: Insert, name: TableName, target: ResolvedTable, write: TableWrite) -> Outcome:
+    """An INSERT that also changes the columns or their counters, so that no other writer may come between."""
+    fitted = _fitted(x, command, target)
+    if command.overwrite or command.replaces:
+        return _replace(x, command, name, fitted, write)
+    files = export(x, fitted.bound, fitted.columns, write.location, target.table.partition_columns, properties=_properties(target))
+    with discarding(write.location, files):
+        if files:
+            raise_label(x, write.table.id, target.label, fitted.bound.provenance)
+            new = _after(fitted, target, files)
+            x.tools.catalog.tables.commit(write, files, (), "WRITE", {"mode": "Append"}, new_columns=new, blind=False)
+    return _counted(files, fitted.bound)
+
+
+def _after(fitted: _Fitted, target: ResolvedTable, files: Sequence[NewFile]) -> Sequence[Column] | None:
+    """The columns after the statement, or None when they stay."""
+    counted = counted_up(fitted.columns, fitted.given, row_count(files))
+    if counted is not None:
+        return counted
+    return fitted.columns if len(fitted.columns) != len(target.table.columns) else None
 
 
 def append(
@@ -71,45 +116,89 @@ def append(
         return tables.commit(write, files, (), operation, parameters)
 
 
-def _fitted(x: Execution, command: Insert, target: ResolvedTable) -> BoundQuery:
+def _fitted(x: Execution, command: Insert, target: ResolvedTable) -> _Fitted:
     """The query with the columns of the table, in their types."""
     tree = command.tree.copy()
-    for row in tree.find_all(exp.Values):
-        _replace_defaults(row)
-    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters)
     fixed = {column: value for column, value in command.partition.items() if value is not None}
-    places = positions(command.columns, bound, target.table.columns, table=target.table.full_name, by_name=command.by_name, fixed=fixed)
-    query = assigned(places, target.table.columns)
+    columns = target.table.columns
+    left_out = _put_defaults(tree, command, columns, {name.lower() for name in fixed})
+    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters)
+    if command.evolves:
+        columns = evolved(columns, bound, by_name=command.by_name, listed=command.columns)
+    places = positions(command.columns, bound, columns, table=target.table.full_name, by_name=command.by_name, fixed=fixed)
+    places = {name: place for name, place in places.items() if name not in left_out}
+    query = assigned(places, columns)
     fitted = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={SOURCE: as_source(bound)})
-    return fitted.resting_on(bound)
+    return _Fitted(fitted.resting_on(bound), columns, frozenset(places))
 
 
-def _replace_defaults(values: exp.Values) -> None:
-    """DEFAULT in VALUES is NULL: columns have no other default here."""
-    for row in values.expressions:
-        for value in row.expressions if isinstance(row, exp.Tuple) else [row]:
-            if is_default(value):
-                value.replace(exp.Null())
+def evolved(
+    columns: Sequence[Column], bound: BoundQuery, *, by_name: bool, listed: Sequence[str] | None = None, among: frozenset[str] = frozenset()
+) -> tuple[Column, ...]:
+    """The columns of a table with those that a query gives besides, at the end.
+
+    Args:
+        columns: Those that are there.
+        bound: The query.
+        by_name: New columns are those with new names; otherwise those behind the last one.
+        listed: The list after the table, whose new names become columns.
+        among: When not empty, only these names may become columns.
+    """
+    known = {column.name.lower() for column in columns}
+    found = list(columns)
+    outputs = list(zip(listed, (kind for _, kind in bound.columns), strict=False)) if listed is not None else list(bound.columns)
+    if not by_name and listed is None:
+        outputs = outputs[len(columns) :]
+    for name, kind in outputs:
+        if name.lower() in known or (among and name.lower() not in among):
+            continue
+        if kind == "void":
+            message = f"The new column `{name}` is always NULL and has no type."
+            raise InvalidArgument(message, hint=f"Write for example `CAST(NULL AS STRING) AS {name}`.")
+        found.append(Column(name, kind, position=len(found)))
+        known.add(name.lower())
+    return tuple(found)
 
 
-def _replace(x: Execution, command: Insert, name: TableName, bound: BoundQuery) -> Outcome:
-    """INSERT OVERWRITE and INSERT INTO ... REPLACE WHERE: rows go and come in one commit."""
-    tables = x.tools.catalog.tables
-    with tables.begin_write(x.ctx, name) as write:
-        target = resolve_target(x, name, reads=command.replace_where is not None)
-        if write.table.id != target.table.id or write.snapshot.version != target.version:
-            message = f"The table `{name.full_name}` was changed while the statement ran."
-            raise CommitConflict(message, hint="Run the statement again.")
-        if command.replace_where is not None:
-            removes, kept, checked = _where(x, command.replace_where, target, write, bound)
-        else:
-            removes, kept, checked = _overwritten(command, write), [], bound
-        with discarding(write.location, kept):
-            files = export(x, checked, target.table.columns, write.location, target.table.partition_columns)
-        with discarding(write.location, [*files, *kept]):
-            raise_label(x, write.table.id, target.label, bound.provenance)
-            mode = "Overwrite"
-            tables.commit(write, [*files, *kept], removes, "WRITE", {"mode": mode}, blind=False)
+def _put_defaults(tree: exp.Expr, command: Insert, columns: Sequence[Column], fixed: set[str]) -> set[str]:
+    """Put the default of its column in the place of each DEFAULT in VALUES; gives columns that the table computes for every row."""
+    order = [name.lower() for name in command.columns or ()] or [each.name.lower() for each in columns if each.name.lower() not in fixed]
+    by_name = {column.name.lower(): column for column in columns}
+    computed: dict[str, int] = {}
+    for values in tree.find_all(exp.Values):
+        for row in values.expressions:
+            for at, value in enumerate(list(row.expressions) if isinstance(row, exp.Tuple) else [row]):
+                if not is_default(value):
+                    continue
+                column = by_name.get(order[at]) if at < len(order) else None
+                if column is not None and (column.identity is not None or column.generated):
+                    computed[order[at]] = computed.get(order[at], 0) + 1
+                value.replace(default_of(column) if column is not None else exp.Null())
+        for name, times in computed.items():
+            if times != len(values.expressions):
+                message = f"`DEFAULT` for the column `{name}` in some rows only is not supported."
+                raise UnsupportedFeature(message, hint="Insert those rows by a statement of their own.", details={"feature": "DEFAULT"})
+    return set(computed)
+
+
+def _replace(x: Execution, command: Insert, name: TableName, fitted: _Fitted, write: TableWrite) -> Outcome:
+    """INSERT OVERWRITE and INSERT INTO ... REPLACE: rows go and come in one commit."""
+    tables, bound = x.tools.catalog.tables, fitted.bound
+    target = resolve_target(x, name, reads=command.replaces)
+    if write.table.id != target.table.id or write.snapshot.version != target.version:
+        message = f"The table `{name.full_name}` was changed while the statement ran."
+        raise CommitConflict(message, hint="Run the statement again.")
+    if command.replace_where is not None:
+        removes, kept = _where(x, command.replace_where, target, write, bound)
+    else:
+        removes, kept = _overwritten(command, write), []
+    properties = _properties(target)
+    with discarding(write.location, kept):
+        files = export(x, bound, fitted.columns, write.location, target.table.partition_columns, properties=properties)
+    with discarding(write.location, [*files, *kept]):
+        raise_label(x, write.table.id, target.label, bound.provenance)
+        new = _after(fitted, target, files)
+        tables.commit(write, [*files, *kept], removes, "WRITE", {"mode": "Overwrite"}, new_columns=new, blind=False)
     return _counted(files, bound)
 
 
@@ -117,7 +206,7 @@ def _overwritten(command: Insert, write: TableWrite) -> Sequence[DataFile]:
     """The files that INSERT OVERWRITE replaces: all, or those of the partition that it names."""
     fixed = {column.lower(): value for column, value in command.partition.items() if value is not None}
     if not fixed:
-        return write.snapshot.files
+        return write.snapshot.files  # Also with `PARTITION (p)`: partitions are overwritten as a whole table is (the static mode).
     partitions = {name.lower() for name in write.snapshot.partition_columns}
     if set(fixed) - partitions:
         message = f"`{min(set(fixed) - partitions)}` is not a partition column."
@@ -142,8 +231,8 @@ def _where(
     target: ResolvedTable,
     write: TableWrite,
     bound: BoundQuery,
-) -> tuple[Sequence[DataFile], list[NewFile], BoundQuery]:
-    """Files with rows that go, new files with what stays of them, and the new rows behind a check that they fit the condition."""
+) -> tuple[Sequence[DataFile], list[NewFile]]:
+    """Files with rows that go, and new files with what stays of them; the new rows are checked to fit the condition."""
     refuse_volatile(condition, "REPLACE WHERE")
     columns = target.table.columns
     hits = hit_files(x, target, condition, "t", write.snapshot.files)
@@ -166,7 +255,7 @@ def _where(
         if any(int(str(row["n"])) for row in x.rows(check.sql, {**bound.tables, **check.tables})):
             message = "Some of the new rows do not fulfil the condition of `REPLACE WHERE`."
             raise InvalidArgument(message)
-    return removes, kept, bound
+    return removes, kept
 
 
 def _counted(files: Sequence[NewFile], bound: BoundQuery) -> Outcome:

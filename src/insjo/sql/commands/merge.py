@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -15,6 +15,8 @@ from insjo.sql.binding.scan import FILE_MARK, ROW_MARK
 from insjo.sql.binding.virtual import stream_bytes
 from insjo.sql.commands.changes import localised, marked, path_of
 from insjo.sql.commands.execution import Outcome, counted
+from insjo.sql.commands.inserts import evolved
+from insjo.sql.commands.rules import completed, counted_up, default_of, recomputed
 from insjo.sql.commands.writing import (
     SOURCE,
     TARGET,
@@ -53,30 +55,29 @@ class Clause:
     Attributes:
         condition: None means always.
         deletes: Its rows go.
-        values: New value by column in lower case; for an INSERT, columns left out are NULL.
+        values: New value by column in lower case; for an INSERT, of every column.
+        given: Columns whose value the statement gives.
     """
 
     condition: exp.Expr | None
     deletes: bool = False
     values: dict[str, exp.Expr] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class Plan:
-    """A MERGE after reading."""
+    """A MERGE after reading; `columns` are those of the target, with those that it gets."""
 
     target: ResolvedTable
     target_alias: str
     source_alias: str
     on: exp.Expr
+    columns: tuple[Column, ...]
+    evolves: bool = False
     matched: list[Clause] = field(default_factory=list)
     missing_in_target: list[Clause] = field(default_factory=list)
     missing_in_source: list[Clause] = field(default_factory=list)
-
-    @property
-    def columns(self) -> Sequence[Column]:
-        """Columns of the target."""
-        return self.target.table.columns
 
 
 @dataclass(slots=True)
@@ -102,8 +103,10 @@ def merge(x: Execution, command: Merge) -> Outcome:
     source = _source(x, using)
     with tables.begin_write(x.ctx, name) as write:
         target = resolve_target(x, name, reads=True)
-        plan = _plan(tree, target, alias, source_alias, [each for each, _ in source.columns])
-        given = {SOURCE: Given(source.sql, dict(source.columns)), TARGET: marked(target, write, write.snapshot.files)}
+        columns = _evolved(tree, target, source) if command.evolves else target.table.columns
+        plan = Plan(target, alias, source_alias, tree.args.get("on") or exp.Boolean(this=True), columns, command.evolves)
+        _read_clauses(plan, tree, [each for each, _ in source.columns])
+        given = {SOURCE: Given(source.sql, dict(source.columns)), TARGET: _marked(plan, write, write.snapshot.files)}
         counts = _count(x, plan, given, source)
         touched = [file for file in write.snapshot.files if file.path in counts.files]
         inserted = _inserted(x, plan, given, source, write)
@@ -114,7 +117,8 @@ def merge(x: Execution, command: Merge) -> Outcome:
             raise_label(x, write.table.id, target.label, source.provenance)
             if files or touched:
                 parameters = {"predicate": plan.on.sql(dialect="databricks")[:1000]}
-                tables.commit(write, files, touched, "MERGE", parameters, blind=False)
+                after = _columns_after(plan, row_count(inserted))
+                tables.commit(write, files, touched, "MERGE", parameters, new_columns=after, blind=False)
     new = row_count(inserted)
     provenance = table_provenance(target, target.table.columns).join(source.provenance)
     return counted(
@@ -171,17 +175,54 @@ def _source(x: Execution, using: exp.Expr) -> BoundQuery:
     return bound.replaced_by(text.select(outputs, text.name("__insjo_held")), {"__insjo_held": stream_bytes(held)})
 
 
-def _plan(tree: exp.Expr, target: ResolvedTable, alias: str, source_alias: str, source_columns: Sequence[str]) -> Plan:
+def _evolved(tree: exp.Expr, target: ResolvedTable, source: BoundQuery) -> tuple[Column, ...]:
+    """The columns of the target with those that the source has besides and that the clauses put into it."""
+    wanted: set[str] = set()
+    whens = tree.args.get("whens")
+    for when in whens.expressions if whens is not None else []:
+        action = when.args["then"]
+        if isinstance(action, exp.Update):
+            if len(action.expressions) == 1 and isinstance(action.expressions[0], exp.Star):
+                wanted |= {name.lower() for name, _ in source.columns}
+            wanted |= {each.this.name.lower() for each in action.expressions if isinstance(each, exp.EQ)}
+        elif isinstance(action, exp.Insert):
+            if isinstance(action.this, exp.Star):
+                wanted |= {name.lower() for name, _ in source.columns}
+            elif action.this is not None:
+                wanted |= {each.name.lower() for each in action.this.expressions}
+    return evolved(target.table.columns, source, by_name=True, among=frozenset(wanted)) if wanted else target.table.columns
+
+
+def _marked(plan: Plan, write: TableWrite, files: Sequence[DataFile]) -> Given:
+    """Files of the target as a source that also tells where each row lies; in columns that it only gets now there is NULL."""
+    found = marked(plan.target, write, files)
+    added = plan.columns[len(plan.target.table.columns) :]
+    if not added:
+        return found
+    outputs = ["*", *(f"{text.null_of(column.type_text)} AS {text.name(column.name)}" for column in added)]
+    shape = {**found.columns, **{column.name: column.type_text for column in added}}
+    return Given(text.select(outputs, text.nested(found.sql, "__insjo_evolved")), shape)
+
+
+def _columns_after(plan: Plan, rows: int) -> Sequence[Column] | None:
+    """The columns after the statement, or None when they stay."""
+    counters = {column.name.lower() for column in plan.columns if column.identity is not None}
+    explicit = frozenset.intersection(*(clause.given for clause in plan.missing_in_target)) if plan.missing_in_target else frozenset()
+    moved = counted_up(plan.columns, explicit, rows) if counters else None
+    if moved is not None:
+        return moved
+    return plan.columns if len(plan.columns) != len(plan.target.table.columns) else None
+
+
+def _read_clauses(plan: Plan, tree: exp.Expr, source_columns: Sequence[str]) -> None:
     """The clauses, checked against the columns of both sides."""
-    if alias.lower() == source_alias.lower():
-        message = f"Source and target of `MERGE` are both called `{alias}`."
+    if plan.target_alias.lower() == plan.source_alias.lower():
+        message = f"Source and target of `MERGE` are both called `{plan.target_alias}`."
         raise InvalidArgument(message, hint="Give them different aliases.")
-    on = tree.args.get("on")
-    if on is None:
+    if tree.args.get("on") is None:
         message = "`MERGE` needs a condition after `ON`."
         raise InvalidArgument(message)
-    refuse_volatile(on, "MERGE")
-    plan = Plan(target, alias, source_alias, on)
+    refuse_volatile(plan.on, "MERGE")
     whens = tree.args.get("whens")
     for when in whens.expressions if whens is not None else []:
         refuse_volatile(when.args.get("condition"), "MERGE")
@@ -199,11 +240,21 @@ def _plan(tree: exp.Expr, target: ResolvedTable, alias: str, source_alias: str, 
         if any(each.condition is None for each in clauses[:-1]):
             message = "Only the last `WHEN` of a kind may stand without a condition."
             raise InvalidArgument(message)
-    return plan
 
 
 def _clause(when: exp.Expr, plan: Plan, source_columns: Sequence[str]) -> Clause:
-    """One WHEN with its action."""
+    """One WHEN with its action, and with the values that the table itself puts."""
+    clause = _written(when, plan, source_columns)
+    if clause.deletes:
+        return clause
+    given = frozenset(clause.values)
+    if isinstance(when.args["then"], exp.Insert):
+        return replace(clause, values=completed(clause.values, plan.columns), given=given)
+    return replace(clause, values=recomputed(clause.values, plan.columns, plan.target_alias), given=given)
+
+
+def _written(when: exp.Expr, plan: Plan, source_columns: Sequence[str]) -> Clause:
+    """One WHEN as it is written."""
     condition, action = when.args.get("condition"), when.args["then"]
     if isinstance(action, exp.Var) and str(action.this).upper() == "DELETE":
         return Clause(condition, deletes=True)
@@ -226,6 +277,8 @@ def _all_columns(plan: Plan, source_columns: Sequence[str]) -> dict[str, exp.Exp
     values: dict[str, exp.Expr] = {}
     for column in plan.columns:
         if column.name.lower() not in known:
+            if column.is_computed or column.identity is not None or plan.evolves:
+                continue
             message = f"The source of `MERGE` has no column `{column.name}`, which `*` takes from it."
             raise UnresolvedColumn(message, hint=did_you_mean(column.name, source_columns))
         values[column.name.lower()] = exp.column(known[column.name.lower()], table=plan.source_alias, quoted=True)
@@ -275,7 +328,12 @@ def _put(values: dict[str, exp.Expr], name: str, value: exp.Expr, plan: Plan) ->
     if name.lower() in values:
         message = f"The column `{name}` is set twice."
         raise InvalidArgument(message)
-    values[name.lower()] = exp.Null() if is_default(value) else value
+    column = next(each for each in plan.columns if each.name.lower() == name.lower())
+    if is_default(value):
+        if column.generated or column.identity is not None:
+            return  # Left out, so that the table computes it.
+        value = default_of(column)
+    values[name.lower()] = value
 
 
 # ----------------------------------------------------------------------------------------------------------------- computing
@@ -379,12 +437,12 @@ def _inserted(x: Execution, plan: Plan, given: Mapping[str, Given], source: Boun
     wanted = _choice(clauses, [exp.Boolean(this=True) for _ in clauses], exp.Boolean(this=False))
     outputs: list[exp.Expr] = []
     for column in plan.columns:
-        news = [cast(clause.values.get(column.name.lower(), exp.Null()).copy(), column.type_text) for clause in clauses]
+        news = [cast(clause.values[column.name.lower()].copy(), column.type_text) for clause in clauses]
         outputs.append(exp.alias_(_choice(clauses, news, cast(exp.Null(), column.type_text)), column.name, quoted=True))
     from_, join = _join(plan, TARGET, kind="ANTI_SOURCE")
     query = exp.Select(expressions=outputs, from_=from_, joins=[join], where=exp.Where(this=wanted))
     bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given=given).resting_on(source)
-    return export(x, bound, plan.columns, write.location, plan.target.table.partition_columns)
+    return export(x, bound, plan.columns, write.location, plan.target.table.partition_columns, properties=write.snapshot.properties)
 
 
 def _rewritten(
@@ -426,6 +484,6 @@ def _rewritten(
         joins=[exp.Join(this=changes, side="LEFT", on=same)],
         where=exp.Where(this=stays),
     )
-    files = {**given, TOUCHED: marked(plan.target, write, touched)}
+    files = {**given, TOUCHED: _marked(plan, write, touched)}
     bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given=files).resting_on(source)
-    return export(x, bound, plan.columns, write.location, plan.target.table.partition_columns)
+    return export(x, bound, plan.columns, write.location, plan.target.table.partition_columns, properties=write.snapshot.properties)

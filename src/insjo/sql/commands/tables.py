@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from insjo.access.errors import TableNotFound
 from insjo.catalog.errors import ColumnAlreadyExists, WrongTableType
-from insjo.catalog.types import Column
+from insjo.catalog.types import Column, Identity
 from insjo.kernel.errors import InvalidArgument, did_you_mean
+from insjo.sql.commands import constraints
 from insjo.sql.commands.execution import Outcome, counted, nothing
 from insjo.sql.commands.writing import as_source, assigned, discarding, export, row_count
 from insjo.sql.dialect.types import parse_type
 from insjo.sql.errors import UnsupportedFeature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from insjo.catalog.types import TableName
     from insjo.sql.commands.execution import Execution
     from insjo.sql.parsing.nodes import AddColumns, AlterProperties, ColumnDefinition, CreateTable, NamePath
 
 _SOURCE = "__insjo_source"
+
+CLUSTERING = "clusteringColumns"
+"""Property that tells by which columns a table is clustered, written as Databricks does."""
 
 
 def create_table(x: Execution, command: CreateTable) -> Outcome:
@@ -35,18 +40,43 @@ def create_table(x: Execution, command: CreateTable) -> Outcome:
     if command.like is not None:
         like = x.tools.catalog.tables.get(x.ctx, x.names.table(command.like))
         columns = like.columns
+    if command.location:
+        return _in_volume(x, command, name, columns)
     if not columns:
         message = "A table needs at least one column."
         raise InvalidArgument(message, hint="`CREATE TABLE t (id INT, name STRING)`, or `CREATE TABLE t AS SELECT ...`.")
+    if command.if_not_exists and _exists(x, name):
+        return nothing()
+    checks, keys = constraints.of_new_table(x, name, columns, command.constraints)
+    columns = constraints.with_key_columns(columns, keys)
     x.tools.catalog.tables.create(
         x.ctx,
         name,
         columns,
         comment=command.comment,
-        properties=dict(command.properties),
+        properties={**command.properties, **clustering_property(columns, command.clustering)},
         partition_columns=command.partition_columns,
         if_not_exists=command.if_not_exists,
         replace=command.or_replace,
+        checks=checks,
+        keys=keys,
+    )
+    return nothing()
+
+
+def _in_volume(x: Execution, command: CreateTable, name: TableName, columns: tuple[Column, ...]) -> Outcome:
+    """CREATE TABLE ... LOCATION: a table over a directory of a volume."""
+    if command.or_replace or command.constraints or command.properties or any(each.is_computed or each.default for each in columns):
+        message = "`CREATE TABLE ... LOCATION` takes plain columns only."
+        raise UnsupportedFeature(message, details={"feature": "CREATE TABLE ... LOCATION with more than columns"})
+    x.tools.catalog.tables.create_external(
+        x.ctx,
+        name,
+        command.location,
+        columns,
+        comment=command.comment,
+        partition_columns=command.partition_columns,
+        if_not_exists=command.if_not_exists,
     )
     return nothing()
 
@@ -54,7 +84,37 @@ def create_table(x: Execution, command: CreateTable) -> Outcome:
 def column_of(definition: ColumnDefinition, position: int) -> Column:
     """Column of the catalog from its definition; the type is put into its one form."""
     kind = parse_type(definition.type_text).text
-    return Column(definition.name, kind, definition.nullable, definition.comment, position)
+    counter = definition.counter
+    identity = Identity(counter.start, counter.step, counter.explicit) if counter is not None else None
+    if identity is not None and kind != "bigint":
+        message = f"The identity column `{definition.name}` must be a BIGINT."
+        raise InvalidArgument(message)
+    nullable = definition.nullable and identity is None
+    return Column(
+        definition.name,
+        kind,
+        nullable,
+        definition.comment,
+        position,
+        default=definition.default,
+        generated=definition.generated,
+        identity=identity,
+    )
+
+
+def clustering_property(columns: Sequence[Column], names: Sequence[str]) -> dict[str, str]:
+    """The property under which a table keeps the columns by which `OPTIMIZE` sorts it."""
+    if not names:
+        return {}
+    return {CLUSTERING: json.dumps([[name] for name in _partitioning(columns, names)])}
+
+
+def clustering_of(properties: Mapping[str, str]) -> list[str]:
+    """Columns by which a table is sorted."""
+    try:
+        return [str(each[0]) for each in json.loads(properties.get(CLUSTERING, "[]"))]
+    except (ValueError, TypeError, IndexError, KeyError):
+        return []  # Somebody set the property by hand to something else; it only is a hint.
 
 
 def _with_nature(x: Execution, command: CreateTable) -> CreateTable:
@@ -72,7 +132,7 @@ def _natures(x: Execution, columns: tuple[Column, ...], like: NamePath) -> tuple
     """Columns that may be NULL and are commented as in the other table."""
     known = {column.name.lower(): column for column in x.tools.catalog.tables.get(x.ctx, x.names.table(like)).columns}
     same = [known.get(column.name.lower(), column) for column in columns]
-    return tuple(replace(column, nullable=each.nullable, comment=each.comment) for column, each in zip(columns, same, strict=True))
+    return tuple(replace(each, name=column.name, position=at) for at, (column, each) in enumerate(zip(columns, same, strict=True)))
 
 
 def _from_query(x: Execution, command: CreateTable, name: TableName, like: NamePath | None = None) -> Outcome:
@@ -84,7 +144,9 @@ def _from_query(x: Execution, command: CreateTable, name: TableName, like: NameP
     bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
     columns = tuple(Column(each, _storable(each, kind), position=at) for at, (each, kind) in enumerate(bound.columns))
     columns = _natures(x, columns, like) if like else columns
-    query = assigned({column.name.lower(): at for at, column in enumerate(columns)}, columns)
+    checks, keys = constraints.of_clone(x, like) if like else constraints.of_new_table(x, name, columns, command.constraints)
+    plain = [replace(column, generated="", identity=None) for column in columns]
+    query = assigned({column.name.lower(): at for at, column in enumerate(columns)}, plain)
     fitted = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={_SOURCE: as_source(bound)}).resting_on(bound)
     with tables.stage(x.ctx, name, replace=command.or_replace) as staged:
         files = export(x, fitted, columns, staged.location, _partitioning(columns, command.partition_columns))
@@ -94,12 +156,14 @@ def _from_query(x: Execution, command: CreateTable, name: TableName, like: NameP
                 name,
                 columns,
                 comment=command.comment,
-                properties=dict(command.properties),
+                properties={**command.properties, **clustering_property(columns, command.clustering)},
                 partition_columns=command.partition_columns,
                 replace=command.or_replace,
                 staged=staged,
                 adds=files,
                 label=bound.provenance.label if bound.provenance.origins else None,
+                checks=checks,
+                keys=keys,
             )
     size = sum(each.size_bytes for each in files)
     rows = row_count(files)
@@ -142,6 +206,11 @@ def add_columns(x: Execution, command: AddColumns) -> Outcome:
     present = {column.name.lower() for column in tables.get(x.ctx, name).columns}
     placed = [each for each in command.columns if not (command.if_not_exists and each.column.name.lower() in present)]
     added = [column_of(each.column, 0) for each in placed]
+    if any(column.default or column.generated or column.identity is not None for column in added):
+        message = "`ADD COLUMNS` takes no `DEFAULT` and no `GENERATED`: the rows that are there would have no value."
+        raise UnsupportedFeature(
+            message, hint="Add the column, then `ALTER COLUMN ... SET DEFAULT`.", details={"feature": "ADD COLUMNS ... DEFAULT"}
+        )
     if not added:
         return nothing()
     if all(each.after is None for each in placed):

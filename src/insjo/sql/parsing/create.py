@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
+from insjo.sql.errors import SyntaxInvalid
+from insjo.sql.parsing.columns import Columns, binary_collation, column_rest, names, refuse, table_columns
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.nodes import (
     ColumnDefinition,
@@ -28,30 +29,10 @@ if TYPE_CHECKING:
     from insjo.sql.parsing.cursor import Cursor
     from insjo.sql.parsing.nodes import Command, NamePath
 
-_TYPE_STOPS = (
-    "NOT",
-    "NULL",
-    "COMMENT",
-    "DEFAULT",
-    "GENERATED",
-    "PRIMARY",
-    "CONSTRAINT",
-    "REFERENCES",
-    "FOREIGN",
-    "MASK",
-    "AFTER",
-    "FIRST",
-    "COLLATE",
-)
 _FORMATS = ("DELTA",)
 _FUNCTION_PHRASES = ("LANGUAGE SQL", "DETERMINISTIC", "NOT DETERMINISTIC", "CONTAINS SQL", "READS SQL DATA", "SQL SECURITY DEFINER")
 """Clauses of CREATE FUNCTION that say what holds for every function here."""
 _KINDS = ("CATALOG", "SCHEMA", "DATABASE", "TABLE", "VIEW", "VOLUME", "FUNCTION")
-
-
-def refuse(feature: str, hint: str = "") -> UnsupportedFeature:
-    """Error that names what is missing."""
-    return UnsupportedFeature(f"`{feature}` is not supported.", hint=hint, details={"feature": feature})
 
 
 def create(cursor: Cursor) -> Command:
@@ -196,11 +177,10 @@ def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
     name = cursor.path()
     if cursor.accept("LIKE"):
         return CreateTable(name, like=cursor.path(), or_replace=or_replace, if_not_exists=skip)
-    if cursor.looks_at("SHALLOW", "CLONE"):
-        raise refuse("CREATE TABLE ... SHALLOW CLONE", "Use `DEEP CLONE`, which copies the rows.")
-    if cursor.accept("DEEP", "CLONE") or cursor.accept("CLONE"):
+    if cursor.accept("DEEP", "CLONE") or cursor.accept("SHALLOW", "CLONE") or cursor.accept("CLONE"):
         return _clone(cursor, name, or_replace=or_replace, skip=skip)
-    columns = column_list(cursor, "table") if cursor.looks_at("(") and cursor.word(1) not in {"SELECT", "WITH"} else ()
+    listed = table_columns(cursor) if cursor.looks_at("(") and cursor.word(1) not in {"SELECT", "WITH"} else Columns()
+    columns = listed.columns
     clauses = _TableClauses(columns)
     while not cursor.at_end:
         clauses.read(cursor)
@@ -217,6 +197,9 @@ def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
         clauses.partitions,
         or_replace,
         skip,
+        constraints=listed.constraints,
+        clustering=clauses.clustering,
+        location=clauses.location,
     )
 
 
@@ -246,6 +229,8 @@ class _TableClauses:
     comment: str = ""
     properties: dict[str, str] = field(default_factory=dict)
     partitions: tuple[str, ...] = ()
+    clustering: tuple[str, ...] = ()
+    location: str = ""
     tree: exp.Expr | None = None
 
     def read(self, cursor: Cursor) -> None:
@@ -260,23 +245,30 @@ class _TableClauses:
             self.partitions, added = _partitioning(cursor)
             self.columns = (*self.columns, *added)
         elif cursor.accept("CLUSTER", "BY"):
-            _clustering(cursor)
+            self.clustering = clustering(cursor)
         elif cursor.accept("AS") or cursor.word() in {"SELECT", "WITH", "("}:
             self.tree = checked_query(cursor.rest_tree())
         elif cursor.accept("DEFAULT", "COLLATION"):
-            _binary_collation(cursor)
-        elif cursor.looks_at("LOCATION"):
-            raise refuse("CREATE TABLE ... LOCATION", "Leave the location out: Insjö chooses it.")
+            binary_collation(cursor)
+        elif cursor.accept("LOCATION"):
+            self.location = _volume_path(cursor)
         elif cursor.word() in {"CLUSTERED", "WITH", "ROW", "STORED"}:
             raise refuse(f"CREATE TABLE ... {cursor.word()}")
         else:
             raise cursor.error("`USING`, `COMMENT`, `PARTITIONED BY`, `TBLPROPERTIES` or `AS`")
 
 
-def _clustering(cursor: Cursor) -> None:
-    """CLUSTER BY (columns), AUTO or NONE: a hint about the layout, which Insjö's tables do not have; the rows are the same."""
-    if not cursor.accept_any("AUTO", "NONE"):
-        cursor.parenthesised()
+def clustering(cursor: Cursor) -> tuple[str, ...]:
+    """CLUSTER BY (columns), AUTO or NONE: columns by which `OPTIMIZE` sorts."""
+    return () if cursor.accept_any("AUTO", "NONE") else names(cursor)
+
+
+def _volume_path(cursor: Cursor) -> str:
+    """A directory of a volume; all other places are Insjö's own choice."""
+    path = cursor.string()
+    if not path.startswith("/Volumes/"):
+        raise refuse("CREATE TABLE ... LOCATION", "Leave the location out, or name a directory of a volume: `/Volumes/...`.")
+    return path
 
 
 def _delta_only(cursor: Cursor) -> None:
@@ -284,12 +276,6 @@ def _delta_only(cursor: Cursor) -> None:
     found = cursor.path()
     if found[-1].upper() not in _FORMATS:
         raise refuse(f"CREATE TABLE ... USING {found[-1].upper()}", "Use `USING DELTA`, or read files with `read_files`.")
-
-
-def _binary_collation(cursor: Cursor) -> None:
-    """Texts are compared byte by byte."""
-    if cursor.name().upper() != "UTF8_BINARY":
-        raise refuse("COLLATION")
 
 
 def _partitioning(cursor: Cursor) -> tuple[tuple[str, ...], tuple[ColumnDefinition, ...]]:
@@ -302,64 +288,24 @@ def _partitioning(cursor: Cursor) -> tuple[tuple[str, ...], tuple[ColumnDefiniti
             raise refuse("PARTITIONED BY (<expression>)")
         names.append(name)
         if cursor.word() not in {",", ")"}:
-            added.append(_column_rest(cursor, name))
+            added.append(column_rest(cursor, name)[0])
         if not cursor.accept(","):
             break
     cursor.expect(")")
     return tuple(names), tuple(added)
 
 
-def column_list(cursor: Cursor, place: str) -> tuple[ColumnDefinition, ...]:
-    """`(a INT NOT NULL COMMENT 'x', b STRING, CONSTRAINT ...)`; for a view names without types."""
+def _view_columns(cursor: Cursor) -> tuple[ColumnDefinition, ...]:
+    """`(a COMMENT 'x', b)`."""
     cursor.expect("(")
     columns: list[ColumnDefinition] = []
     while True:
-        if cursor.word() in {"CONSTRAINT", "PRIMARY", "FOREIGN", "CHECK", "UNIQUE"} and cursor.word(1) not in {",", ")"}:
-            raise refuse("CONSTRAINT", "Insjö does not keep keys and checks; leave them out.")
         name = cursor.name()
-        columns.append(_view_column(cursor, name) if place == "view" else _column_rest(cursor, name))
+        columns.append(ColumnDefinition(name, comment=cursor.string() if cursor.accept("COMMENT") else ""))
         if not cursor.accept(","):
             break
     cursor.expect(")")
     return tuple(columns)
-
-
-def _view_column(cursor: Cursor, name: str) -> ColumnDefinition:
-    return ColumnDefinition(name, comment=cursor.string() if cursor.accept("COMMENT") else "")
-
-
-def _column_rest(cursor: Cursor, name: str) -> ColumnDefinition:
-    """Type, NOT NULL and comment of a column whose name was read."""
-    cursor.accept(":")
-    type_text = cursor.until(*_TYPE_STOPS)
-    nullable, comment = True, ""
-    while cursor.word() not in {",", ")", ""} or cursor.at_name():
-        if cursor.accept("NOT", "NULL"):
-            nullable = False
-        elif cursor.accept("NULL"):
-            nullable = True
-        elif cursor.accept("COMMENT"):
-            comment = cursor.string()
-        elif cursor.accept("COLLATE"):
-            _binary_collation(cursor)
-        elif cursor.word() in {"AFTER", "FIRST"}:
-            break
-        elif cursor.word() in {"DEFAULT", "GENERATED", "PRIMARY", "CONSTRAINT", "REFERENCES", "FOREIGN", "MASK", "CHECK", "UNIQUE"}:
-            word = {"FOREIGN": "FOREIGN KEY", "PRIMARY": "PRIMARY KEY"}.get(cursor.word(), cursor.word())
-            raise refuse(f"{word} of a column", "Leave it out.")
-        else:
-            raise cursor.error("`,` or `)`")
-    return ColumnDefinition(name, type_text, nullable, comment)
-
-
-def placed_column(cursor: Cursor) -> tuple[ColumnDefinition, str | None]:
-    """A column with FIRST or AFTER name."""
-    column = _column_rest(cursor, cursor.name())
-    if cursor.accept("FIRST"):
-        return column, ""
-    if cursor.accept("AFTER"):
-        return column, cursor.name()
-    return column, None
 
 
 def _view(cursor: Cursor, *, or_replace: bool, temporary: bool) -> CreateView:
@@ -367,7 +313,7 @@ def _view(cursor: Cursor, *, or_replace: bool, temporary: bool) -> CreateView:
     cursor.expect("VIEW")
     skip = if_not_exists(cursor)
     name = cursor.path(parts_max=1 if temporary else 3)
-    columns = column_list(cursor, "view") if cursor.looks_at("(") else ()
+    columns = _view_columns(cursor) if cursor.looks_at("(") else ()
     comment, found = "", {}
     while not cursor.accept("AS"):
         if cursor.accept("COMMENT"):
@@ -375,7 +321,7 @@ def _view(cursor: Cursor, *, or_replace: bool, temporary: bool) -> CreateView:
         elif cursor.accept("TBLPROPERTIES"):
             found = properties(cursor)
         elif cursor.accept("DEFAULT", "COLLATION"):
-            _binary_collation(cursor)
+            binary_collation(cursor)
         elif cursor.accept("WITH", "SCHEMA"):
             if not cursor.accept_any("BINDING", "COMPENSATION"):
                 raise refuse(f"CREATE VIEW ... WITH SCHEMA {cursor.word()}")
@@ -401,7 +347,7 @@ def _function(cursor: Cursor, *, or_replace: bool, temporary: bool) -> CreateFun
     returns, returns_columns, comment = None, None, ""
     while not cursor.accept("RETURN"):
         if cursor.accept("RETURNS", "TABLE"):
-            returns_columns = column_list(cursor, "table") if cursor.looks_at("(") else ()
+            returns_columns = table_columns(cursor).columns if cursor.looks_at("(") else ()
         elif cursor.accept("RETURNS"):
             returns = cursor.until("RETURN", "LANGUAGE", "COMMENT", "DETERMINISTIC", "NOT", "CONTAINS", "READS", "SQL", "AS")
         elif cursor.accept("COMMENT"):

@@ -48,4 +48,48 @@ class AlterTags:
     column: str = ""
 
 
-GuardCommand: TypeAlias = AlterRowFilter | AlterMask | AlterTags
+@dataclass(frozen=True, slots=True)
+class CreatePolicy:
+    """CREATE POLICY.
+
+    Attributes:
+        kind: CATALOG, SCHEMA or TABLE; `on` is its name.
+        application: The function; a column in its arguments is an alias of `columns`.
+        columns: Condition and alias of MATCH COLUMNS.
+        on_column: Alias of the columns that are masked; empty for a row filter.
+    """
+
+    name: str
+    kind: str
+    on: NamePath
+    application: Application
+    to: tuple[str, ...]
+    exempt: tuple[str, ...] = ()
+    when: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    on_column: str = ""
+    comment: str = ""
+    or_replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropPolicy:
+    """DROP POLICY."""
+
+    name: str
+    kind: str
+    on: NamePath
+    if_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPolicies:
+    """SHOW [EFFECTIVE] POLICIES, and DESCRIBE POLICY (then with a name)."""
+
+    kind: str
+    on: NamePath
+    inherited: bool = False
+    name: str = ""
+
+
+GuardCommand: TypeAlias = AlterRowFilter | AlterMask | AlterTags | CreatePolicy | DropPolicy | ShowPolicies

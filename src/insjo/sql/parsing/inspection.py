@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.sql.parsing.create import property_key, refuse
+from insjo.sql.parsing.columns import refuse
+from insjo.sql.parsing.create import property_key
 from insjo.sql.parsing.nodes import Describe, DescribeQuery, Show
 from insjo.sql.parsing.rights import show_grants
 from insjo.sql.parsing.rows import checked_query

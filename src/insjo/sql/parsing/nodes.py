@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from insjo.sql.parsing.guard_nodes import GuardCommand
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,13 +17,50 @@ NamePath: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """`GENERATED ... AS IDENTITY (START WITH start INCREMENT BY step)`; `explicit` is BY DEFAULT."""
+
+    start: int = 1
+    step: int = 1
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnDefinition:
-    """A column of CREATE TABLE, ALTER TABLE or CREATE VIEW (there without a type)."""
+    """A column of CREATE TABLE, ALTER TABLE or CREATE VIEW (there without a type).
+
+    Attributes:
+        default: Text of the expression after DEFAULT, or empty.
+        generated: Text of the expression of GENERATED ALWAYS AS, or empty.
+    """
 
     name: str
     type_text: str = ""
     nullable: bool = True
     comment: str = ""
+    default: str = ""
+    generated: str = ""
+    counter: Counter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintDefinition:
+    """CHECK, PRIMARY KEY or FOREIGN KEY.
+
+    Attributes:
+        kind: `CHECK`, `PRIMARY KEY` or `FOREIGN KEY`.
+        name: Empty when the statement gives none.
+        expression: Text of the condition of a check.
+        parent: Table of a foreign key; `parent_columns` are empty for its primary key.
+    """
+
+    kind: str
+    name: str = ""
+    columns: tuple[str, ...] = ()
+    expression: str = ""
+    parent: NamePath = ()
+    parent_columns: tuple[str, ...] = ()
+    rely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +85,7 @@ class Insert:
         columns: The list after the table, or None.
         partition: Values of `PARTITION (p = 1)`; None as value means a column of the query.
         replace_where: Condition whose rows the query replaces.
+        evolves: WITH SCHEMA EVOLUTION: columns that the table lacks are added to it.
     """
 
     target: NamePath
@@ -55,6 +95,12 @@ class Insert:
     overwrite: bool = False
     partition: Mapping[str, exp.Expr | None] = field(default_factory=dict)
     replace_where: exp.Expr | None = None
+    evolves: bool = False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows that fulfil a condition go."""
+        return self.replace_where is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +119,10 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """MERGE INTO."""
+    """MERGE INTO; `evolves` is WITH SCHEMA EVOLUTION."""
 
     tree: exp.Expr
+    evolves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +175,9 @@ class CreateTable:
     or_replace: bool = False
     if_not_exists: bool = False
     clone: NamePath | None = None
+    constraints: tuple[ConstraintDefinition, ...] = ()
+    clustering: tuple[str, ...] = ()
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +278,65 @@ class PlacedColumn:
 
     column: ColumnDefinition
     after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DropColumns:
+    """ALTER TABLE DROP COLUMNS."""
+
+    name: NamePath
+    columns: tuple[str, ...]
+    if_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenameColumn:
+    """ALTER TABLE RENAME COLUMN."""
+
+    name: NamePath
+    column: str
+    new_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlterColumn:
+    """ALTER TABLE ALTER COLUMN; `change` is `SET NOT NULL`, `DROP NOT NULL`, `SET DEFAULT`, `DROP DEFAULT`, `TYPE` or `PLACE`.
+
+    Attributes:
+        value: Text of the default, the type, or the column before it (empty puts it first).
+    """
+
+    name: NamePath
+    column: str
+    change: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddConstraint:
+    """ALTER TABLE ADD CONSTRAINT."""
+
+    name: NamePath
+    constraint: ConstraintDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class DropConstraint:
+    """ALTER TABLE DROP CONSTRAINT name, DROP PRIMARY KEY, DROP FOREIGN KEY (columns)."""
+
+    name: NamePath
+    constraint: str = ""
+    kind: str = ""
+    columns: tuple[str, ...] = ()
+    if_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterBy:
+    """ALTER TABLE CLUSTER BY (columns); none for `NONE` and `AUTO`."""
+
+    name: NamePath
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +557,12 @@ Command: TypeAlias = (
     | AlterName
     | AlterProperties
     | AddColumns
+    | DropColumns
+    | RenameColumn
+    | AlterColumn
+    | AddConstraint
+    | DropConstraint
+    | ClusterBy
     | AlterView
     | CommentOn
     | GrantChange
@@ -468,6 +583,7 @@ Command: TypeAlias = (
     | Vacuum
     | Refresh
     | ExecuteImmediate
+    | GuardCommand
 )
 
 

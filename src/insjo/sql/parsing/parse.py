@@ -10,7 +10,7 @@ from sqlglot.tokenizer_core import TokenType
 from insjo.kernel.errors import ResourceExhausted, did_you_mean
 from insjo.kernel.limits import STATEMENT_CHARS_MAX
 from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
-from insjo.sql.parsing import alter, create, inspection, remainder, rights, rows, transfer
+from insjo.sql.parsing import alter, create, inspection, policies, remainder, rights, rows, transfer
 from insjo.sql.parsing.constants import POSITIONAL, RESERVED, ParameterValues
 from insjo.sql.parsing.cursor import Cursor
 from insjo.sql.parsing.nodes import Explain, Parsed, Query
@@ -85,7 +85,7 @@ def parse(text: str, parameters: Sequence[Parameter] = ()) -> Parsed:
         return _query(cursor, first)
     reader = _READERS.get(first)
     if reader is not None:
-        command = reader(cursor)
+        command = policies.read(cursor) or reader(cursor)
         cursor.end()
         return Parsed(_kind(cursor, first), command)
     if first in ELSEWHERE:

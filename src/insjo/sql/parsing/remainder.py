@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from insjo.sql.errors import SyntaxInvalid
-from insjo.sql.parsing.create import refuse
+from insjo.sql.parsing.columns import refuse
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.nodes import (
     DeclareVariable,

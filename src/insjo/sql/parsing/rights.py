@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.sql.parsing.create import refuse
+from insjo.sql.parsing.columns import refuse
 from insjo.sql.parsing.nodes import GrantChange, ShowGrants
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
+from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.nodes import Delete, Insert, Merge, Parsed, Query, Truncate, Update
 
 if TYPE_CHECKING:
@@ -91,8 +92,12 @@ def behind_with(tree: exp.Expr) -> Parsed | None:
 
 
 def insert(cursor: Cursor) -> Insert:
-    """INSERT {INTO | OVERWRITE} [TABLE] name [PARTITION (...)] [(columns)] [BY NAME] query, or INTO name REPLACE WHERE condition query."""
+    """INSERT [WITH SCHEMA EVOLUTION] {INTO | OVERWRITE} [TABLE] name [PARTITION (...)] [(columns)] [BY NAME] query.
+
+    Or INTO name REPLACE WHERE condition query.
+    """
     cursor.expect("INSERT")
+    evolves = cursor.accept("WITH", "SCHEMA", "EVOLUTION")
     overwrite = cursor.one_of(("INTO", "OVERWRITE")) == "OVERWRITE"
     if overwrite and cursor.looks_at("DIRECTORY"):
         message = "`INSERT OVERWRITE DIRECTORY` is not supported."
@@ -117,9 +122,7 @@ def insert(cursor: Cursor) -> Insert:
             raise UnsupportedFeature(message, details={"feature": "REPLACE USING"})
         else:
             break
-    if cursor.looks_at("WITH", "SCHEMA", "EVOLUTION"):
-        message = "`WITH SCHEMA EVOLUTION` is not supported."
-        raise UnsupportedFeature(message, details={"feature": "WITH SCHEMA EVOLUTION"})
+    evolves = cursor.accept("WITH", "SCHEMA", "EVOLUTION") or evolves
     if cursor.accept("TABLE"):
         tree = whole_table(cursor)
     elif cursor.accept("DEFAULT", "VALUES"):
@@ -127,7 +130,7 @@ def insert(cursor: Cursor) -> Insert:
         raise UnsupportedFeature(message, details={"feature": "DEFAULT VALUES"})
     else:
         tree = checked_query(cursor.rest_tree())
-    return Insert(target, tree, columns, by_name, overwrite, partition, replace_where)
+    return Insert(target, tree, columns, by_name, overwrite, partition, replace_where, evolves)
 
 
 def _query_in_parenthesis(cursor: Cursor) -> bool:
@@ -150,8 +153,6 @@ def _names(cursor: Cursor) -> tuple[str, ...]:
 
 def _partition(cursor: Cursor) -> dict[str, exp.Expr | None]:
     """`(p = 1, q)` after PARTITION."""
-    from insjo.sql.parsing.grammar import parse_tree
-
     cursor.expect("(")
     found: dict[str, exp.Expr | None] = {}
     while True:
@@ -165,8 +166,6 @@ def _partition(cursor: Cursor) -> dict[str, exp.Expr | None]:
 
 def _condition_before_query(cursor: Cursor) -> exp.Expr:
     """The condition that ends where a query begins."""
-    from insjo.sql.parsing.grammar import parse_tree
-
     start = cursor.peek()
     depth = 0
     while (token := cursor.peek()) is not None:
@@ -186,26 +185,30 @@ def _condition_before_query(cursor: Cursor) -> exp.Expr:
 
 def update(cursor: Cursor) -> Update:
     """UPDATE."""
-    return Update(_change(cursor, exp.Update, "UPDATE", ("from_", "with_", "returning", "limit", "order")))
+    return Update(_change(cursor.rest_tree(), exp.Update, "UPDATE", ("from_", "with_", "returning", "limit", "order")))
 
 
 def delete(cursor: Cursor) -> Delete:
     """DELETE."""
-    return Delete(_change(cursor, exp.Delete, "DELETE", ("using", "with_", "returning", "limit", "order", "tables")))
+    return Delete(_change(cursor.rest_tree(), exp.Delete, "DELETE", ("using", "with_", "returning", "limit", "order", "tables")))
 
 
 def merge(cursor: Cursor) -> Merge:
-    """MERGE INTO."""
-    for ahead in range(len(cursor.tokens)):
-        if cursor.word(ahead) == "WITH" and cursor.word(ahead + 1) == "SCHEMA" and cursor.word(ahead + 2) == "EVOLUTION":
-            message = "`MERGE WITH SCHEMA EVOLUTION` is not supported."
-            raise UnsupportedFeature(message, details={"feature": "MERGE WITH SCHEMA EVOLUTION"})
-    return Merge(_change(cursor, exp.Merge, "MERGE", ("with_", "returning", "using_cond")))
+    """MERGE [WITH SCHEMA EVOLUTION] INTO."""
+    evolves = cursor.looks_at("MERGE", "WITH", "SCHEMA", "EVOLUTION")
+    if evolves:
+        cursor.index += 4
+        start = cursor.peek()
+        if start is None:
+            raise cursor.error("`INTO`")
+        tree = parse_tree("MERGE " + cursor.rest(), offset_in=cursor.text, offset=start.start - len("MERGE "))
+    else:
+        tree = cursor.rest_tree()
+    return Merge(_change(tree, exp.Merge, "MERGE", ("with_", "returning", "using_cond")), evolves)
 
 
-def _change(cursor: Cursor, kind: type[exp.Expr], name: str, refused: tuple[str, ...]) -> exp.Expr:
+def _change(tree: exp.Expr, kind: type[exp.Expr], name: str, refused: tuple[str, ...]) -> exp.Expr:
     """The tree of a change, without clauses that Databricks does not have."""
-    tree = cursor.rest_tree()
     if not isinstance(tree, kind):
         message = f"This `{name}` cannot be read."
         raise SyntaxInvalid(message)

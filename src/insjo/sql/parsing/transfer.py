@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
-from insjo.sql.parsing.create import properties, refuse
+from insjo.sql.parsing.columns import refuse
+from insjo.sql.parsing.create import properties
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.nodes import CopyInto, ListFiles
 
