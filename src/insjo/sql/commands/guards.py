@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from insjo.sql.commands.execution import Execution
     from insjo.sql.parsing.guard_nodes import AlterMask, AlterRowFilter, Application, NamePath
 
+
 def alter_row_filter(x: Execution, command: AlterRowFilter) -> Outcome:
     """SET ROW FILTER and DROP ROW FILTER."""
     name = x.names.table(command.name)
@@ -38,7 +39,7 @@ def alter_mask(x: Execution, command: AlterMask) -> Outcome:
     """SET MASK and DROP MASK."""
     name = x.names.table(command.name)
     table_id, columns = _table(x, name)
-    column = _column(columns, command.column, name.full_name)
+    column = column_of(columns, command.column, name.full_name)
     if command.mask is None:
         if not x.tools.access.protections.drop_mask(x.ctx, table_id, column.name):
             message = f"The column `{column.name}` of `{name.full_name}` has no mask."
@@ -59,7 +60,7 @@ def _table(x: Execution, name: TableName) -> tuple[str, Sequence[Column]]:
     return table.id, table.columns
 
 
-def _column(columns: Sequence[Column], name: str, table: str) -> Column:
+def column_of(columns: Sequence[Column], name: str, table: str) -> Column:
     """The column of a name."""
     for column in columns:
         if column.name.lower() == name.lower():
@@ -97,7 +98,7 @@ def checked(
         raise FunctionArguments(message)
     for argument in given:
         if argument.column:
-            _column(columns, argument.column, table)
+            column_of(columns, argument.column, table)
     returned, needed = parse_type(function.returns).kind, parse_type(wanted).kind
     if returned is not needed and returned is not Kind.VOID:
         message = f"`{function.name.full_name}` gives {function.returns.upper()}, and {wanted.upper()} is needed."
