@@ -209,6 +209,10 @@ class Readers:
 
     def _sniffed(self, files: Sequence[LocalFile]) -> dict[str, str]:
         """Columns of CSV files: names from the header or `_c0`, `_c1` ...; types from the values unless they are given."""
+        if not self._options.infers and self._wanted.has_header:
+            first = header(self._options, self._beginning(files[0].path))
+            if first and len({name.lower() for name in first}) == len(first):
+                return {name: self._wanted.hints.get(name.lower(), "string") for name in first}
         total = sum(each.size_bytes for each in files)
         sample = -1 if total <= _SNIFF_ALL_BYTES_MAX else _SAMPLE_ROWS
         finding = [*csv_reader_options(self._options), _TELLS_PATH, f"sample_size = {sample}"]
@@ -240,6 +244,8 @@ class Readers:
             with self._engine.query(text.select(checks, reader)) as rows:
                 sure = [value for batch in rows for value in batch.to_pylist()[0].values()]
         except StatementFailed as error:
+            if self._wanted.sifts:
+                return {name: "string" if name in doubtful else kind for name, kind in found.items()}
             raise read_failure(error, file_of(error, files)) from error
         wrong = {name for name, is_sure in zip(doubtful, sure, strict=True) if is_sure is False}
         return {name: "string" if name in wrong else kind for name, kind in found.items()}
@@ -250,6 +256,8 @@ class Readers:
         if "line" in error.details or not names or len({name.lower() for name in names}) != len(names):
             raise error
         columns = dict.fromkeys(names, "string")
+        if self._wanted.sifts:
+            return columns
         try:
             with self._engine.query(text.select(["count(*)"], self._csv_reader(files, columns))) as rows:
                 for _ in rows:
@@ -266,7 +274,8 @@ class Readers:
             columns = dict(self._wanted.schema)
         else:
             depth = -1 if self._options.infers else 1
-            finding = [*settings, "sample_size = -1", f"maximum_depth = {depth}", "union_by_name = true", _TELLS_PATH]
+            lenient = ["ignore_errors = true"] if self._sifts_json else []
+            finding = [*settings, *lenient, "sample_size = -1", f"maximum_depth = {depth}", "union_by_name = true", _TELLS_PATH]
             found = self._described(f"read_json({_paths(files)}, {', '.join(finding)})", files)
             hints = self._wanted.hints
             columns = {name: hints.get(name.lower(), kind if self._options.infers else "string") for name, kind in found.items()}
@@ -274,11 +283,15 @@ class Readers:
             message = "The JSON files hold no fields."
             raise FileReadFailed(message)
         casts = {name: text.name(name) for name in columns}
-        if self._wanted.sifts or self._options.mode != "FAILFAST":
+        if self._sifts_json:
             return self._json_sifted(files, columns), columns, casts | ({RESCUED: text.name(RESCUED)} if self._permissive else {})
         listed = ", ".join(f"{text.literal(name)}: {text.literal(parse_type(kind).engine)}" for name, kind in columns.items())
         reader = f"read_json({_paths(files)}, {', '.join(settings)}, columns = {{{listed}}}, {_TELLS_PATH})"
         return reader, columns, casts
+
+    @property
+    def _sifts_json(self) -> bool:
+        return self._wanted.sifts or self._options.mode != "FAILFAST"
 
     def _json_sifted(self, files: Sequence[LocalFile], columns: Mapping[str, str]) -> str:
         """A reader that looks at each line by itself."""

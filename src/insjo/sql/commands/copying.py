@@ -17,17 +17,22 @@ from insjo.kernel.paging import PageRequest
 from insjo.sql.binding.bound import Given
 from insjo.sql.binding.file_failures import file_of, read_failure, tells_of_file
 from insjo.sql.binding.files import METADATA, METADATA_TYPE, glob_expression
+from insjo.sql.commands.copy_merge import merge_files
+from insjo.sql.commands.copy_options import copy_options
 from insjo.sql.commands.execution import Outcome, counted, table_outcome
+from insjo.sql.commands.quarantine import Quarantine, committed
+from insjo.sql.commands.rules import counted_up
 from insjo.sql.commands.writing import SOURCE, as_source, assigned, discarding, export, raise_label, resolve_target, row_count, source_table
-from insjo.sql.errors import CopySchemaMismatch, FileOptionInvalid, StatementFailed
+from insjo.sql.errors import CopySchemaMismatch, FileOptionInvalid, FileReadFailed, StatementFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from insjo.catalog.service.writing import TableWrite
-    from insjo.catalog.types import LocalFile, ResolvedTable, TableName
+    from insjo.catalog.types import LocalFile, NewFile, ResolvedTable, TableName
     from insjo.sql.binding.bound import BoundQuery
     from insjo.sql.binding.files import FileSource
+    from insjo.sql.commands.copy_options import CopyOptions
     from insjo.sql.commands.execution import Execution
     from insjo.sql.parsing.nodes import CopyInto, ListFiles
 
@@ -38,64 +43,87 @@ _LISTED_MAX = 100_000
 
 def copy_into(x: Execution, command: CopyInto) -> Outcome:
     """Load files of a volume into a table; those that were loaded before are passed over."""
-    force, merges = _copy_options(command)
+    options = copy_options(command.copy_options)
+    if options.mode == "merge":
+        return merge_files(x, command, options)
     name = x.names.table(command.target)
     resolve_target(x, name, reads=False)
     files = _files(x, command)
     with x.tools.catalog.tables.begin_write(x.ctx, name) as write:
         target = resolve_target(x, name, reads=False)
-        fresh = files if force else x.tools.ledger.unseen(write.table.id, files, write.snapshot.version, _Copies(x, name))
+        if options.load_id and committed(x, name, options.load_id):
+            return _copied(0, options)
+        again = options.force or bool(options.load_id) or options.mode == "replace"
+        fresh = files if again else x.tools.ledger.unseen(write.table.id, files, write.snapshot.version, _Copies(x, name))
         if not fresh:
-            return _copied(0)
-        return _load(x, command, target, write, fresh, merges=merges)
+            return _copied(0, options)
+        return _Load(x, command, options, target, write, fresh).run()
 
 
-def _load(
-    x: Execution,
-    command: CopyInto,
-    target: ResolvedTable,
-    write: TableWrite,
-    files: Sequence[LocalFile],
-    *,
-    merges: bool,
-) -> Outcome:
-    """Read the files, fit them to the table, commit, and remember them."""
-    try:
-        source = _source(x, command, target, files)
-        columns, bound = _fitted(x, command, target, source, merges=merges)
-        new = export(x, bound, columns, write.location, target.table.partition_columns)
-    except StatementFailed as error:
-        if tells_of_file(error):
-            raise read_failure(error, file_of(error, files)) from error
-        raise
-    with discarding(write.location, new):
-        raise_label(x, write.table.id, target.label, source.provenance)
-        copy_id = new_id()
-        x.tools.ledger.intend(write.table.id, files, copy_id, write.snapshot.version + 1)
-        changed = columns if len(columns) != len(target.table.columns) else None
-        parameters = {_COPY_ID: copy_id, "files": str(len(files))}
+class _Load:
+    """One load into a table whose lock is held."""
+
+    def __init__(
+        self,
+        x: Execution,
+        command: CopyInto,
+        options: CopyOptions,
+        target: ResolvedTable,
+        write: TableWrite,
+        files: Sequence[LocalFile],
+    ) -> None:
+        self._x = x
+        self._command = command
+        self._options = options
+        self._target = target
+        self._write = write
+        self._files = files
+        self._copy_id = options.load_id or new_id()
+
+    def run(self) -> Outcome:
+        """Read the files, fit them to the table, commit, and remember them; a second time with a quarantine if there are bad rows."""
         try:
-            version = x.tools.catalog.tables.commit(write, new, (), "COPY INTO", parameters, new_columns=changed, blind=False)
+            return self._once(self._x, quarantine=None)
+        except (StatementFailed, FileReadFailed) as error:
+            if not self._options.quarantine:
+                if isinstance(error, StatementFailed) and not tells_of_file(error):
+                    raise
+                raise (error if isinstance(error, FileReadFailed) else read_failure(error, file_of(error, self._files))) from error
+        return self._once(self._x, quarantine=Quarantine(self._x, self._target, self._copy_id))
+
+    def _once(self, x: Execution, *, quarantine: Quarantine | None) -> Outcome:
+        source = _source(x, self._command, self._target, self._files, self._options, sifts=quarantine is not None)
+        columns, given, bound = _fitted(x, self._command, self._target, source, self._options)
+        sifting = quarantine.sifting(source.rejects) if quarantine is not None and source.rejects else None
+        properties = self._write.snapshot.properties
+        new = export(sifting or x, bound, columns, self._write.location, self._target.table.partition_columns, properties=properties)
+        with discarding(self._write.location, new):
+            bad = quarantine.commit(sifting.rejected, source.provenance) if quarantine is not None and sifting is not None else 0
+            self._commit(columns, given, new, source)
+        return _copied(row_count(new), self._options, source, bad)
+
+    def _commit(self, columns: tuple[Column, ...], given: frozenset[str], new: Sequence[NewFile], source: FileSource) -> None:
+        """One entry of the table's log, which names the copy."""
+        x, write = self._x, self._write
+        raise_label(x, write.table.id, self._target.label, source.provenance)
+        x.tools.ledger.intend(write.table.id, self._files, self._copy_id, write.snapshot.version + 1)
+        changed = counted_up(columns, given, row_count(new)) or (columns if columns != tuple(self._target.table.columns) else None)
+        removes = write.snapshot.files if self._options.mode == "replace" else ()
+        parameters = {_COPY_ID: self._copy_id, "files": str(len(self._files)), "mode": self._options.mode}
+        tables = x.tools.catalog.tables
+        try:
+            version = tables.commit(write, new, removes, "COPY INTO", parameters, new_columns=changed, blind=False)
         except InsjoError:
-            x.tools.ledger.settle(write.table.id, copy_id, None)
+            x.tools.ledger.settle(write.table.id, self._copy_id, None)
             raise
-        x.tools.ledger.settle(write.table.id, copy_id, version)
-    return _copied(row_count(new), source)
+        x.tools.ledger.settle(write.table.id, self._copy_id, version)
 
 
-def _copied(rows: int, source: FileSource | None = None) -> Outcome:
-    provenance = source.provenance if source is not None else None
-    return counted(provenance=provenance, num_affected_rows=rows, num_inserted_rows=rows, num_skipped_corrupt_files=0)
-
-
-def _copy_options(command: CopyInto) -> tuple[bool, bool]:
-    """Whether to load files again, and whether new columns are added to the table."""
-    options = {key.lower(): value.lower() for key, value in command.copy_options.items()}
-    for key, value in options.items():
-        if key not in {"force", "mergeschema"} or value not in {"true", "false"}:
-            message = f"`{key}` = `{value}` is not a copy option."
-            raise FileOptionInvalid(message, hint=did_you_mean(key, ["force", "mergeSchema"]) or "Use force or mergeSchema, true or false.")
-    return options.get("force") == "true", options.get("mergeschema") == "true"
+def _copied(rows: int, options: CopyOptions, source: FileSource | None = None, bad: int = 0) -> Outcome:
+    counts = {"num_affected_rows": rows, "num_inserted_rows": rows, "num_skipped_corrupt_files": 0}
+    if options.quarantine:
+        counts["num_quarantined_rows"] = bad
+    return counted(provenance=source.provenance if source is not None else None, hidden=frozenset(), **counts)
 
 
 def _files(x: Execution, command: CopyInto) -> list[LocalFile]:
@@ -122,16 +150,20 @@ def _files(x: Execution, command: CopyInto) -> list[LocalFile]:
     return [each for each in resolved if matches.fullmatch(each.path[len(base) + 1 :])]
 
 
-def _source(x: Execution, command: CopyInto, target: ResolvedTable, files: Sequence[LocalFile]) -> FileSource:
+def _source(
+    x: Execution, command: CopyInto, target: ResolvedTable, files: Sequence[LocalFile], options: CopyOptions, *, sifts: bool
+) -> FileSource:
     """The files as a source; without a query of its own the types are those of the table."""
-    options = dict(command.format_options)
-    folded = {key.lower() for key in options}
-    if command.file_format == "CSV" and not folded & {"inferschema", "infercolumntypes"}:
-        options["inferSchema"] = "false"
-    options.pop("mergeSchema", None)
-    kinds = {column.name.lower(): column.type_text for column in target.table.columns} if command.tree is None else {}
-    names = [column.name for column in target.table.columns] if command.tree is None else []
-    return x.tools.binder.files.source(x.ctx, files, command.file_format, options, types=kinds, names=names)
+    given = dict(command.format_options)
+    folded = {key.lower() for key in given}
+    if command.file_format == "CSV" and not folded & {"inferschema", "infercolumntypes"} and not options.replaces_schema:
+        given["inferSchema"] = "false"
+    given.pop("mergeSchema", None)
+    plain = command.tree is None and not options.replaces_schema
+    kinds = {column.name.lower(): column.type_text for column in target.table.columns} if plain else {}
+    names = [column.name for column in target.table.columns] if plain else []
+    reader = x.tools.binder.files
+    return reader.source(x.ctx, files, command.file_format, given, types=kinds, names=names, sifts=sifts)
 
 
 def _fitted(
@@ -139,10 +171,9 @@ def _fitted(
     command: CopyInto,
     target: ResolvedTable,
     source: FileSource,
-    *,
-    merges: bool,
-) -> tuple[tuple[Column, ...], BoundQuery]:
-    """The columns of the table afterwards, and the query that fills them."""
+    options: CopyOptions,
+) -> tuple[tuple[Column, ...], frozenset[str], BoundQuery]:
+    """The columns of the table afterwards, those that the files give, and the query that fills all."""
     given = Given(source.query([*source.columns, METADATA]), {**source.columns, METADATA: METADATA_TYPE})
     if command.tree is None:
         outputs: list[exp.Expr] = [exp.column(name, quoted=True) for name in source.columns]
@@ -150,7 +181,7 @@ def _fitted(
     else:
         tree = _without_hidden(command.tree.copy())
     bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters, given={SOURCE: given})
-    columns = list(target.table.columns)
+    columns = [] if options.replaces_schema else list(target.table.columns)
     known = {column.name.lower() for column in columns}
     places: dict[str, int] = {}
     wanted = [name.lower() for name in command.columns] if command.columns is not None else None
@@ -160,7 +191,7 @@ def _fitted(
     for at, (output, kind) in enumerate(bound.columns):
         name = wanted[at] if wanted is not None else output.lower()
         if name not in known:
-            if not merges:
+            if not options.merges_schema and not options.replaces_schema:
                 message = f"The files have a column `{output}`, and the table `{target.table.full_name}` has none of that name."
                 hint = did_you_mean(output, (column.name for column in columns)) or "Add COPY_OPTIONS ('mergeSchema' = 'true') to add it."
                 raise CopySchemaMismatch(message, hint=hint)
@@ -171,7 +202,8 @@ def _fitted(
         message = "The files have no columns."
         raise CopySchemaMismatch(message)
     query = assigned(places, columns)
-    return tuple(columns), x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={SOURCE: as_source(bound)}).resting_on(bound)
+    fitted = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={SOURCE: as_source(bound)}).resting_on(bound)
+    return tuple(columns), frozenset(places), fitted
 
 
 def _without_hidden(tree: exp.Expr) -> exp.Expr:
