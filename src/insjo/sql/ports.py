@@ -28,6 +28,29 @@ class EngineLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """A part of a query's text that reads one version of a table; an engine may answer it from what it holds of that version.
+
+    Attributes:
+        mark: The part stands between two comments with this word.
+        table_id: The table.
+        rows: Names the rows; the same name never means other rows.
+        columns: Those that the part gives, by these names.
+        load_columns: Columns that are worth holding; none when nothing is.
+        load: Query for them, of all rows.
+        size_bytes: About their size in the files.
+    """
+
+    mark: str
+    table_id: str
+    rows: str
+    columns: tuple[str, ...]
+    load_columns: tuple[str, ...] = ()
+    load: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineColumn:
     """One column of a result.
 
@@ -193,6 +216,7 @@ class Engine(Protocol):
         cancel: CancelToken | None = None,
         limits: EngineLimits | None = None,
         on_queue: Callable[[int], None] | None = None,
+        scans: Sequence[Scan] = (),
     ) -> EngineRows:
         """Run a query; returns once the columns are known.
 
@@ -202,6 +226,7 @@ class Engine(Protocol):
             cancel: Stops it, also while it is read.
             limits: Times.
             on_queue: Called with the position in the queue (1 is next) whenever it changes, and with 0 when the statement gets its worker.
+            scans: Parts of the text that may be answered from held columns; an engine that holds none ignores them.
         """
         ...
 

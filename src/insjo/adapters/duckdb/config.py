@@ -19,6 +19,7 @@ class InstanceConfig:
         memory_mb: Limit of the engine, in MiB.
         threads: Threads of one statement.
         spill_mb: Limit of the spill folder, in MiB.
+        cache_mb: Memory for columns that are read again and again, in MiB; a part of the limit.
         run_as: User id to become, or None.
     """
 
@@ -27,6 +28,7 @@ class InstanceConfig:
     memory_mb: int
     threads: int
     spill_mb: int
+    cache_mb: int = 0
     run_as: int | None = None
 
     def as_json(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import threading
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from insjo.adapters.duckdb.pool import Slot
+    from insjo.sql.ports import Scan
 
 POLL_S = 0.05
 CANCEL_GRACE_S = 0.15
@@ -53,6 +55,7 @@ class DuckDbEngine:
         threads: Threads of one statement.
         spill_mb: Disk for intermediate results of one worker, in MiB.
         queue_max: Statements that may wait.
+        cache_mb: Memory of each worker for columns that are read again and again, in MiB, a part of its limit; None takes a quarter.
         run_as: User id that workers become when the server runs as root.
     """
 
@@ -66,11 +69,13 @@ class DuckDbEngine:
         threads: int = 2,
         spill_mb: int = 20480,
         queue_max: int = 200,
+        cache_mb: int | None = None,
         run_as: int | None = None,
     ) -> None:
         self._root = root.resolve()
         self._spill = spill.resolve()
         self._config = {"memory_mb": memory_mb, "threads": threads, "spill_mb": spill_mb, "run_as": run_as}
+        self._config["cache_mb"] = memory_mb // 4 if cache_mb is None else cache_mb
         self._numbers = iter(range(1, 2**62))
         self._numbers_lock = threading.Lock()
         self._pool = WorkerPool(workers=workers, queue_max=queue_max, first_input=self._first_input)
@@ -104,9 +109,10 @@ class DuckDbEngine:
         cancel: CancelToken | None = None,
         limits: EngineLimits | None = None,
         on_queue: Callable[[int], None] | None = None,
+        scans: Sequence[Scan] = (),
     ) -> DuckDbRows:
         """See `Engine.query`."""
-        run = self._begin({"operation": "query", "sql": sql}, tables, cancel, limits, on_queue)
+        run = self._begin({"operation": "query", "sql": sql, "scans": [asdict(scan) for scan in scans]}, tables, cancel, limits, on_queue)
         return DuckDbRows(run)
 
     def export(

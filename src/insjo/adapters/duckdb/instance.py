@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from insjo.adapters.duckdb.functions import install_functions
+from insjo.adapters.duckdb.hot import attach
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +21,8 @@ def macros_text() -> str:
     return resources.files("insjo.sql.dialect").joinpath("macros.sql").read_text(encoding="utf-8")
 
 
-def open_instance(config: InstanceConfig) -> duckdb.DuckDBPyConnection:
-    """In-memory instance: functions installed, then every door shut and the settings locked."""
+def open_instance(config: InstanceConfig) -> tuple[duckdb.DuckDBPyConnection, str]:
+    """In-memory instance: functions installed, then every door shut and the settings locked; and the database for held columns."""
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -44,10 +45,11 @@ def open_instance(config: InstanceConfig) -> duckdb.DuckDBPyConnection:
     connection.execute("SET enable_progress_bar = false")
     install_functions(connection)
     connection.execute(macros_text())
+    held = attach(connection)
     connection.execute(f"SET allowed_directories = [{_quoted(_with_slash(config.lake))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    return connection
+    return connection, held
 
 
 def _with_slash(folder: str | Path) -> str:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from insjo.adapters.duckdb.hot import HotColumns
+
 BATCH_ROWS = 65_536
 ADDRESS_SPACE_EXTRA_BYTES = 8 * 1024**3
 """Code, thread stacks and mapped files beside what the engine counts; only a backstop."""
@@ -57,9 +59,10 @@ class Refused(Exception):  # Named after what happened, like our other errors.
 class Worker:
     """Runs what comes in over one connection."""
 
-    def __init__(self, connection: socket.socket, database: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: socket.socket, database: duckdb.DuckDBPyConnection, hot: HotColumns) -> None:
         self._connection = connection
         self._database = database
+        self._hot = hot
         self._inbox: queue.Queue[tuple[dict[str, Any], list[bytes]]] = queue.Queue(maxsize=1)
         self._running: Running | None = None
         self._changed = threading.Condition()
@@ -130,7 +133,7 @@ class Worker:
             described = self._database.execute(f"DESCRIBE (\n{sql}\n)").fetchall()
             return {"columns": [[str(row[0]), str(row[1])] for row in described]}
         rows = 0
-        for batch in self._batches(sql):
+        for batch in self._batches(sql, request["scans"]):
             rows += batch.num_rows
             wire.send(self._connection, wire.BATCH, memoryview(batch.serialize()))
         return {"rows": rows}
@@ -159,9 +162,21 @@ class Worker:
             raise Refused(message)
         return sql
 
-    def _batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+    def _started(self, sql: str, scans: list[dict[str, Any]]) -> duckdb.DuckDBPyConnection:
+        """Start a query over held columns and files; one that lacks memory is started again with nothing held."""
+        import duckdb
+
+        try:
+            with self._hot.lock:
+                return self._database.execute(self._hot.placed(sql, scans))
+        except duckdb.OutOfMemoryException:
+            if not self._hot.give_up():
+                raise
+        return self._database.execute(sql)
+
+    def _batches(self, sql: str, scans: list[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
         """Send the schema, then give the batches."""
-        result = self._database.execute(sql)
+        result = self._started(sql, scans)
         types = [str(each[1]) for each in result.description or ()]
         with result.to_arrow_reader(BATCH_ROWS) as reader:
             wire.send(self._connection, wire.SCHEMA, wire.pack_schema(types, bytes(reader.schema.serialize())))
@@ -225,15 +240,18 @@ def main() -> None:
     taken = give_up_privileges(writable=writable, memory_bytes=memory_bytes, run_as=config_line["run_as"])
     guard_against_orphanage(first)
     from insjo.adapters.duckdb.config import InstanceConfig
+    from insjo.adapters.duckdb.hot import HotColumns
     from insjo.adapters.duckdb.instance import open_instance
 
-    database = open_instance(InstanceConfig.from_json(config_line))
+    config = InstanceConfig.from_json(config_line)
+    database, held_in = open_instance(config)
     import pyarrow as pa
 
     pa.set_cpu_count(1)
     connection = socket.socket(fileno=int(arguments["fd"]))
     say_ready(" ".join(taken))
-    Worker(connection, database).serve()
+    hot = HotColumns(database, held_in, config.cache_mb * 1024**2, config.memory_mb * 1024**2 * 2 // 3)
+    Worker(connection, database, hot).serve()
 
 
 if __name__ == "__main__":

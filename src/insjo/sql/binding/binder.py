@@ -21,10 +21,10 @@ from insjo.sql.binding import engine_text as text
 from insjo.sql.binding.bound import BoundQuery, Build, Given, Lookup, finished, meaning
 from insjo.sql.binding.exposure import Exposure
 from insjo.sql.binding.file_options import ALIASES, FORMATS
-from insjo.sql.binding.heat import scan_of
 from insjo.sql.binding.files import METADATA, METADATA_TYPE, RESCUED, FileReader, refuse_delta_path
 from insjo.sql.binding.functions import SCOPE_KEY, FunctionScope
 from insjo.sql.binding.guards import Guards, guarded_rows
+from insjo.sql.binding.heat import scan_of
 from insjo.sql.binding.names import NameSpace
 from insjo.sql.binding.naming import name_outputs
 from insjo.sql.binding.needs import Need

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from insjo.access.types import Privilege
     from insjo.catalog.types import ResolvedTable, TableName
     from insjo.kernel.context import PrincipalRef
+    from insjo.sql.binding.heat import BoundScan
     from insjo.sql.binding.needs import Need
 
 
@@ -53,6 +54,7 @@ class Build:
     lookups: list[Lookup] = field(default_factory=list)
     column_names: set[str] = field(default_factory=set)
     read_tables: set[str] = field(default_factory=set)
+    scans: list[BoundScan] = field(default_factory=list)
     cacheable: bool = True
 
     def read(self, provenance: Provenance, *, openly: bool = True) -> None:
@@ -82,6 +84,7 @@ class BoundQuery:
         read_tables: Identifiers of the tables that it reads.
         reads_files: Whether it reads files of volumes, whose errors need other words.
         hidden: Origins that a view or a function reads with its owner's rights: part of the label and of the audit, nothing to show.
+        scans: Parts of the text that read a version of a table.
     """
 
     sql: str
@@ -95,6 +98,7 @@ class BoundQuery:
     cacheable: bool
     reads_files: bool = False
     hidden: frozenset[Origin] = frozenset()
+    scans: tuple[BoundScan, ...] = ()
 
     @property
     def shown_origins(self) -> tuple[Origin, ...]:
@@ -116,6 +120,7 @@ class BoundQuery:
             read_tables=source.read_tables | self.read_tables,
             reads_files=source.reads_files or self.reads_files,
             hidden=source.hidden | self.hidden,
+            scans=(*source.scans, *self.scans),
         )
 
 
@@ -133,6 +138,7 @@ def finished(build: Build, body: str, columns: tuple[tuple[str, str], ...], *, r
         cacheable=build.cacheable,
         reads_files=reads_files,
         hidden=frozenset(build.hidden),
+        scans=tuple(build.scans),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from insjo.access.types import UNLABELLED, Provenance
+from insjo.sql.binding.heat import Heat
 from insjo.sql.dialect.types import parse_type, to_arrow_type
 from insjo.sql.types import ResultColumn
 
@@ -113,6 +114,7 @@ class Tools:
     functions: FunctionRegistry
     ledger: CopyLedger
     clock: Clock
+    heat: Heat = field(default_factory=Heat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ class Execution:
             cancel=self.cancel,
             limits=self.limits,
             on_queue=self.on_queue,
+            scans=self.tools.heat.note(bound.scans),
         )
 
     def export(self, sql: str, location: str, partition_columns: Sequence[str], tables: Mapping[str, bytes]) -> list[WrittenFile]:
