@@ -31,7 +31,7 @@ class RequestContext:
     Attributes:
         principal: Whose rights count.
         on_behalf_of: The person for whom an agent or a job acts, if it is not the principal.
-        door: Where the request came in: `rest`, `openai`, `page`, `cli`, `job`, `assistant`, `system`.
+        door: Where the request came in: `rest`, `thrift`, `openai`, `page`, `cli`, `job`, `assistant`, `system`.
         request_id: Joins audit rows, usage rows and logs.
         deadline_s: Point on the monotonic clock after which work stops, or None.
         origin: Address of the client, for the audit.

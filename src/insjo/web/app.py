@@ -22,6 +22,8 @@ from insjo.web.insjo.routes import ROUTES as INSJO_ROUTES
 from insjo.web.openai.door import OpenAIDoor
 from insjo.web.pages.render import render_page_error, static
 from insjo.web.pages.routes import PAGE_ROUTES
+from insjo.web.thrift.door import ROUTES as THRIFT_ROUTES
+from insjo.web.thrift.operations import Operations
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from insjo.web.types import Services
 
-ROUTES: tuple[DoorRoute, ...] = (*DATABRICKS_ROUTES, *INSJO_ROUTES, *PAGE_ROUTES)
+ROUTES: tuple[DoorRoute, ...] = (*DATABRICKS_ROUTES, *THRIFT_ROUTES, *INSJO_ROUTES, *PAGE_ROUTES)
 """Every route but those of the model door, whose table is `insjo.web.openai.door.ROUTES`."""
 
 ANONYMOUS = PrincipalRef(id="anonymous", name="anonymous")
@@ -48,7 +50,17 @@ HEADERS_ALWAYS = (
 CLIENT_GONE = 499
 """Status for a log of a request whose client hung up before it was whole; nobody reads the answer."""
 
-API_PREFIXES = ("/api/", "/v1/", "/serving-endpoints/", "/sql/1.0/", "/oidc/", "/.well-known/", "/ai-gateway/", "/telemetry")
+API_PREFIXES = (
+    "/api/",
+    "/v1/",
+    "/serving-endpoints/",
+    "/sql/1.0/",
+    "/sql/protocolv1/",
+    "/oidc/",
+    "/.well-known/",
+    "/ai-gateway/",
+    "/telemetry",
+)
 
 
 def create_app(services: Services) -> ASGIApp:
@@ -63,6 +75,7 @@ def create_app(services: Services) -> ASGIApp:
     inner = Starlette(routes=routes, exception_handlers={404: fallback, 405: fallback}, lifespan=_lifespan)
     inner.router.redirect_slashes = False
     inner.state.wanted = WantedByStatement()
+    inner.state.thrift = Operations()
     return Outer(OpenAIDoor(services, inner))
 
 

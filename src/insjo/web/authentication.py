@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SESSION_COOKIE = "insjo_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-DOOR_NAMES = {"databricks": "rest", "scim": "rest", "openai": "openai", "insjo": "rest", "page": "page"}
+DOOR_NAMES = {"databricks": "rest", "scim": "rest", "openai": "openai", "insjo": "rest", "thrift": "thrift", "page": "page"}
 
 
 class ForgedRequest(PermissionDenied):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.responses import JSONResponse
 
@@ -52,6 +53,10 @@ STATUS_OF_CODE = {
 """Codes whose status is not that of their kind."""
 
 RETRY_AFTER_S = 2
+THRIFT_HEADER_CHARS_MAX = 1000
+HEADER_SAFE = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
+"""Printable characters of ASCII; others are escaped in a header."""
+
 _OPENAI_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -86,6 +91,9 @@ def render(error: Exception, door: Door, request_id: str) -> Response:
     headers = {"x-request-id": request_id}
     if status in {429, 503}:
         headers["retry-after"] = str(RETRY_AFTER_S)
+    if door == "thrift":
+        # Clients of that protocol read no body but its own, and show what stands in this header (clients.md 1e).
+        headers["x-thriftserver-error-message"] = quote(str(known)[:THRIFT_HEADER_CHARS_MAX], safe=HEADER_SAFE)
     if isinstance(known, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
     return JSONResponse(body, status_code=status, headers=headers)

@@ -143,8 +143,7 @@ class Sessions:
             TooManySessions: The caller, or this machine, has too many.
         """
         warehouse = self._warehouses.usable(ctx, warehouse_id)
-        for key, value in (settings or {}).items():
-            check_setting(key, value)
+        self.check_settings(ctx, settings or {})
         now, now_s = self._clock.now(), self._clock.monotonic_s()
         made = OpenSession(
             id=new_id(),
@@ -165,6 +164,12 @@ class Sessions:
                 raise TooManySessions(message, hint="Close those that are no longer used.")
             self._sessions[made.id] = made
         return made.told()
+
+    def check_settings(self, ctx: RequestContext, settings: Mapping[str, str]) -> None:
+        """Refuse settings that a session, or one statement, may not have; raises SettingUnknown and UnsupportedFeature."""
+        del ctx
+        for key, value in settings.items():
+            check_setting(key, value)
 
     def get(self, ctx: RequestContext, session_id: str) -> Session:
         """A session of the caller."""

@@ -18,6 +18,7 @@ from insjo.kernel.errors import InvalidArgument, NotFound, Unimplemented
 from insjo.kernel.limits import INLINE_RESULT_BYTES_MAX
 from insjo.sql.types import Parameter, Statement, StatementSpec, StatementState
 from insjo.web.authentication import context_for
+from insjo.web.databricks.sql_states import sql_state
 from insjo.web.databricks.values import csv_bytes, ipc_bytes, ipc_schema, json_rows
 from insjo.web.errors import status_of
 from insjo.web.signing import LinkRefused, LinkSigner
@@ -117,7 +118,7 @@ async def create(call: Call) -> Response:
     statement = await call.run(statements.submit, call.ctx, spec)
     call.request.app.state.wanted.put(statement.id, wanted)
     if wait_s and not statement.state.ended:
-        statement = await _wait(call, statement.id, wait_s)
+        statement = await wait_for(call, statement.id, wait_s)
     if wait_s and not statement.state.ended and body.on_wait_timeout == "CANCEL":
         statement = await call.run(statements.cancel, call.ctx, statement.id)
     return await _answer(call, await statement_body(call, statement, wanted))
@@ -128,7 +129,7 @@ async def _answer(call: Call, body: dict[str, object]) -> Response:
     return Response(await call.run(msgspec.json.encode, body), media_type="application/json")
 
 
-async def _wait(call: Call, statement_id: str, seconds: float) -> Statement:
+async def wait_for(call: Call, statement_id: str, seconds: float) -> Statement:
     """The statement when it has ended or the time is over; no thread waits for it."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
@@ -275,7 +276,7 @@ def status_body(statement: Statement) -> dict[str, object]:
         http = status_of(error)
         wire = WIRE_CODES.get(http, "INTERNAL_ERROR" if error.kind == "INTERNAL" else "BAD_REQUEST")
         status["error"] = {"error_code": wire, "message": f"[{error.code}] {error}"}
-        status["sql_state"] = str(error.details.get("sql_state", ""))
+        status["sql_state"] = sql_state(error)
         status["insjo_error"] = {"error_code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
     if statement.queue_position:
         status["queue_position"] = statement.queue_position

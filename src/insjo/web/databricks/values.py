@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import math
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PLAIN_FROM, PLAIN_BELOW = 1e-3, 1e7
 """Between these a double is written without an exponent (Java's Double.toString)."""
+
+DAY_NS = 86_400 * 10**9
 
 
 def json_rows(table: pa.Table) -> list[list[str | None]]:
@@ -92,9 +94,21 @@ def value_text(value: object) -> str:  # noqa: PLR0911  # One line a type is the
         return timestamp_text(value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, timedelta):
-        return str(value)
+    if isinstance(value, pa.MonthDayNano):
+        return interval_text(value, year_month=value.days == 0 and value.nanoseconds == 0 and value.months != 0)
     return str(value)
+
+
+def interval_text(value: pa.MonthDayNano, *, year_month: bool) -> str:
+    """An interval as `1-2` (years and months) or `1 02:03:04.000000000` (days and time), as Databricks' drivers show it."""
+    if year_month:
+        months = abs(value.months)
+        return f"{'-' if value.months < 0 else ''}{months // 12}-{months % 12}"
+    whole = value.days * DAY_NS + value.nanoseconds
+    seconds, nanoseconds = divmod(abs(whole), 10**9)
+    days, rest = divmod(seconds, 86_400)
+    clock = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}.{nanoseconds:09d}"
+    return f"{'-' if whole < 0 else ''}{days} {clock}"
 
 
 def float_text(value: float) -> str:
