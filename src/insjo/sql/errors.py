@@ -204,6 +204,12 @@ class ProtectionUnusable(FailedPrecondition):
     code = "ROW_COLUMN_ACCESS_UNUSABLE"
 
 
+class RowsHidden(PermissionDenied):
+    """A statement concerns all rows of a table whose row filter hides some of them from the caller."""
+
+    code = "ROW_FILTER_HIDES_ROWS"
+
+
 class TemporaryViewExists(AlreadyExists):
     """The session has a temporary view of that name."""
 

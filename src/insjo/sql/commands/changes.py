@@ -14,6 +14,8 @@ from insjo.sql.binding.pruning import conditions, prune
 from insjo.sql.binding.references import Reference
 from insjo.sql.binding.scan import FILE_MARK, ROW_MARK, scan
 from insjo.sql.commands.execution import Outcome, counted, nothing
+from insjo.sql.commands.hidden import protection_of
+from insjo.sql.commands.protected import marked, rewritten, unmasked
 from insjo.sql.commands.rules import default_of, recomputed
 from insjo.sql.commands.writing import (
     TARGET,
@@ -114,9 +116,12 @@ def _remove_all(x: Execution, path: tuple[str, ...], operation: str) -> Outcome:
     tables = x.tools.catalog.tables
     with tables.begin_write(x.ctx, name) as write:
         target = resolve_target(x, name, reads=operation == "DELETE")
+        hides = protection_of(x, target).hides_rows
         rows = write.snapshot.rows or 0
-        if write.snapshot.files:
+        if write.snapshot.files and not hides:
             tables.commit(write, (), write.snapshot.files, operation, {"predicate": "[]"}, blind=False)
+    if hides:
+        return _rewrite(x, path, path[-1], exp.Boolean(this=True), {}, operation)
     return counted(provenance=table_provenance(target, ()), num_affected_rows=rows)
 
 
@@ -136,14 +141,18 @@ def _rewrite(
         columns = target.table.columns
         _check_columns(target, changes)
         changes = _with_computed(changes, columns, alias)
-        candidates = candidate_files(condition, alias, columns, write.snapshot.files)
+        protection = protection_of(x, target)
+        candidates = candidate_files(condition, alias, unmasked(protection, columns), write.snapshot.files)
         hits = hit_files(x, target, condition, alias, candidates)
         provenance = table_provenance(target, columns)
         if not hits:
             return counted(provenance=provenance, num_affected_rows=0)
         touched = [file for file in write.snapshot.files if file.path in hits]
-        query = changed_rows(columns, condition, changes, alias) if changes else kept_rows(columns, condition, alias)
-        bound = bind_target(x, query, target, write, touched)
+        if protection:
+            bound = rewritten(x, target, write, touched, condition, changes, alias)
+        else:
+            query = changed_rows(columns, condition, changes, alias) if changes else kept_rows(columns, condition, alias)
+            bound = bind_target(x, query, target, write, touched)
         files = export(x, bound, columns, write.location, target.table.partition_columns, properties=write.snapshot.properties)
         with discarding(write.location, files):
             _raise_column_labels(x, target, changes)
@@ -189,13 +198,6 @@ def bind_target(
     return x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={TARGET: marked(target, write, files), **(more or {})})
 
 
-def marked(target: ResolvedTable, write: TableWrite, files: Sequence[DataFile]) -> Given:
-    """Files of a table as a source that also tells where each row lies."""
-    columns = target.table.columns
-    sql = scan(target.table.full_name, write.snapshot, columns, files=files, marks=True)
-    return Given(sql, {column.name: column.type_text for column in columns} | {FILE_MARK: "string", ROW_MARK: "bigint"})
-
-
 def hit_files(x: Execution, target: ResolvedTable, condition: exp.Expr, alias: str, files: Sequence[DataFile]) -> dict[str, int]:
     """Files with rows for which the condition holds, and how many."""
     if not files or target.snapshot is None:
@@ -210,7 +212,7 @@ def hit_files(x: Execution, target: ResolvedTable, condition: exp.Expr, alias: s
     columns = target.table.columns
     sql = scan(target.table.full_name, target.snapshot, columns, files=files, marks=True)
     shape = {column.name: column.type_text for column in columns} | {FILE_MARK: "string", ROW_MARK: "bigint"}
-    bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={TARGET: Given(sql, shape)})
+    bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={TARGET: Given(sql, shape, target)})
     return {str(row["file"]): int(str(row["hits"])) for row in x.rows(bound.sql, bound.tables)}
 
 

@@ -11,13 +11,13 @@ from insjo.catalog.errors import CommitConflict
 from insjo.catalog.types import Column
 from insjo.kernel.errors import InvalidArgument
 from insjo.sql.binding.bound import Given
-from insjo.sql.binding.scan import FILE_MARK, ROW_MARK, scan
-from insjo.sql.commands.changes import hit_files, kept_rows
+from insjo.sql.commands.changes import bind_target, hit_files, kept_rows
 from insjo.sql.commands.execution import Outcome, counted
+from insjo.sql.commands.hidden import protection_of
+from insjo.sql.commands.protected import rewritten
 from insjo.sql.commands.rules import counted_up, default_of
 from insjo.sql.commands.writing import (
     SOURCE,
-    TARGET,
     as_source,
     assigned,
     discarding,
@@ -190,6 +190,8 @@ def _replace(x: Execution, command: Insert, name: TableName, fitted: _Fitted, wr
         raise CommitConflict(message, hint="Run the statement again.")
     if command.replace_where is not None:
         removes, kept = _where(x, command.replace_where, target, write, bound)
+    elif protection_of(x, target).hides_rows:
+        removes, kept = _removed(x, exp.Boolean(this=True), target, write, _overwritten(command, write))
     else:
         removes, kept = _overwritten(command, write), []
     properties = _properties(target)
@@ -235,15 +237,7 @@ def _where(
     """Files with rows that go, and new files with what stays of them; the new rows are checked to fit the condition."""
     refuse_volatile(condition, "REPLACE WHERE")
     columns = target.table.columns
-    hits = hit_files(x, target, condition, "t", write.snapshot.files)
-    removes = [file for file in write.snapshot.files if file.path in hits]
-    kept: list[NewFile] = []
-    if removes:
-        marked = scan(target.table.full_name, write.snapshot, columns, files=removes, marks=True)
-        shape = {column.name: column.type_text for column in columns} | {FILE_MARK: "string", ROW_MARK: "bigint"}
-        query = kept_rows(columns, condition, "t")
-        rest = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={TARGET: Given(marked, shape)})
-        kept = export(x, rest, columns, write.location, target.table.partition_columns)
+    removes, kept = _removed(x, condition, target, write, write.snapshot.files)
     given = {SOURCE: Given(bound.sql, {column.name: column.type_text for column in columns})}
     outside = exp.Select(
         expressions=[exp.alias_(exp.Anonymous(this="count", expressions=[exp.Star()]), "n")],
@@ -256,6 +250,22 @@ def _where(
             message = "Some of the new rows do not fulfil the condition of `REPLACE WHERE`."
             raise InvalidArgument(message)
     return removes, kept
+
+
+def _removed(
+    x: Execution, condition: exp.Expr, target: ResolvedTable, write: TableWrite, files: Sequence[DataFile]
+) -> tuple[Sequence[DataFile], list[NewFile]]:
+    """Those of the files with rows that go, and new files with what stays of them."""
+    hits = hit_files(x, target, condition, "t", files)
+    removes = [file for file in files if file.path in hits]
+    if not removes:
+        return removes, []
+    columns = target.table.columns
+    if protection_of(x, target):
+        rest = rewritten(x, target, write, removes, condition, {}, "t")
+    else:
+        rest = bind_target(x, kept_rows(columns, condition, "t"), target, write, removes)
+    return removes, export(x, rest, columns, write.location, target.table.partition_columns)
 
 
 def _counted(files: Sequence[NewFile], bound: BoundQuery) -> Outcome:

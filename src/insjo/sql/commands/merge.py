@@ -13,9 +13,11 @@ from insjo.sql.binding.binder import table_provenance
 from insjo.sql.binding.bound import Given
 from insjo.sql.binding.scan import FILE_MARK, ROW_MARK
 from insjo.sql.binding.virtual import stream_bytes
-from insjo.sql.commands.changes import localised, marked, path_of
+from insjo.sql.commands.changes import localised, path_of
 from insjo.sql.commands.execution import Outcome, counted
+from insjo.sql.commands.hidden import protection_of
 from insjo.sql.commands.inserts import evolved
+from insjo.sql.commands.protected import RAW, marked
 from insjo.sql.commands.rules import completed, counted_up, default_of, recomputed
 from insjo.sql.commands.writing import (
     SOURCE,
@@ -67,7 +69,11 @@ class Clause:
 
 @dataclass(slots=True)
 class Plan:
-    """A MERGE after reading; `columns` are those of the target, with those that it gets."""
+    """A MERGE after reading; `columns` are those of the target, with those that it gets.
+
+    Attributes:
+        masked: Columns, in lower case, that the caller sees behind a mask: what no clause sets stays as it is.
+    """
 
     target: ResolvedTable
     target_alias: str
@@ -75,6 +81,7 @@ class Plan:
     on: exp.Expr
     columns: tuple[Column, ...]
     evolves: bool = False
+    masked: frozenset[str] = frozenset()
     matched: list[Clause] = field(default_factory=list)
     missing_in_target: list[Clause] = field(default_factory=list)
     missing_in_source: list[Clause] = field(default_factory=list)
@@ -104,7 +111,15 @@ def merge(x: Execution, command: Merge) -> Outcome:
     with tables.begin_write(x.ctx, name) as write:
         target = resolve_target(x, name, reads=True)
         columns = _evolved(tree, target, source) if command.evolves else target.table.columns
-        plan = Plan(target, alias, source_alias, tree.args.get("on") or exp.Boolean(this=True), columns, command.evolves)
+        plan = Plan(
+            target,
+            alias,
+            source_alias,
+            tree.args.get("on") or exp.Boolean(this=True),
+            columns,
+            command.evolves,
+            frozenset(protection_of(x, target).masks),
+        )
         _read_clauses(plan, tree, [each for each, _ in source.columns])
         given = {SOURCE: Given(source.sql, dict(source.columns)), TARGET: _marked(plan, write, write.snapshot.files)}
         counts = _count(x, plan, given, source)
@@ -193,15 +208,15 @@ def _evolved(tree: exp.Expr, target: ResolvedTable, source: BoundQuery) -> tuple
     return evolved(target.table.columns, source, by_name=True, among=frozenset(wanted)) if wanted else target.table.columns
 
 
-def _marked(plan: Plan, write: TableWrite, files: Sequence[DataFile]) -> Given:
+def _marked(plan: Plan, write: TableWrite, files: Sequence[DataFile], *, raw: bool = False) -> Given:
     """Files of the target as a source that also tells where each row lies; in columns that it only gets now there is NULL."""
-    found = marked(plan.target, write, files)
+    found = marked(plan.target, write, files, raw=raw)
     added = plan.columns[len(plan.target.table.columns) :]
     if not added:
         return found
     outputs = ["*", *(f"{text.null_of(column.type_text)} AS {text.name(column.name)}" for column in added)]
     shape = {**found.columns, **{column.name: column.type_text for column in added}}
-    return Given(text.select(outputs, text.nested(found.sql, "__insjo_evolved")), shape)
+    return Given(text.select(outputs, text.nested(found.sql, "__insjo_evolved")), shape, found.guard)
 
 
 def _columns_after(plan: Plan, rows: int) -> Sequence[Column] | None:
@@ -372,6 +387,9 @@ def _changes(plan: Plan, target: str, clauses: Sequence[Clause], *, kind: str) -
         news = [cast(clause.values[column.name.lower()].copy(), column.type_text) if column.name.lower() in clause.values else old.copy()
                 for clause in clauses]  # fmt: skip
         outputs.append(exp.alias_(_choice(clauses, news, old.copy()), f"n{at}"))
+        if column.name.lower() in plan.masked:
+            sets = [exp.Boolean(this=column.name.lower() in clause.values) for clause in clauses]
+            outputs.append(exp.alias_(_choice(clauses, list(sets), exp.Boolean(this=False)), f"s{at}"))
     from_, join = _join(plan, target, kind=kind)
     return exp.Select(
         expressions=outputs,
@@ -458,32 +476,29 @@ def _rewritten(
     if every is None or not touched:
         return []
     happens = exp.column("a", table="c")
-    outputs = [
-        exp.alias_(
-            exp.Case(
-                ifs=[exp.If(this=exp.Is(this=happens.copy(), expression=exp.Null()), true=exp.column(column.name, table="t", quoted=True))],
-                default=exp.column(f"n{at}", table="c"),
-            ),
-            column.name,
-            quoted=True,
-        )
-        for at, column in enumerate(plan.columns)
-    ]
+    outputs: list[exp.Expr] = []
+    for at, column in enumerate(plan.columns):
+        stays: exp.Expr = exp.Is(this=happens.copy(), expression=exp.Null())
+        if column.name.lower() in plan.masked:
+            stays = exp.Or(this=stays, expression=exp.Not(this=exp.column(f"s{at}", table="c")))
+        old = exp.column(column.name, table="t", quoted=True)
+        value = exp.Case(ifs=[exp.If(this=stays, true=old)], default=exp.column(f"n{at}", table="c"))
+        outputs.append(exp.alias_(value, column.name, quoted=True))
     same = exp.And(
         this=exp.EQ(this=exp.column(FILE_MARK, table="t", quoted=True), expression=exp.column("f", table="c")),
         expression=exp.EQ(this=exp.column(ROW_MARK, table="t", quoted=True), expression=exp.column("r", table="c")),
     )
     changes = exp.Subquery(this=every, alias=exp.TableAlias(this=exp.to_identifier("c")))
-    stays = exp.Or(
+    there = exp.Or(
         this=exp.Is(this=happens.copy(), expression=exp.Null()),
         expression=exp.EQ(this=happens.copy(), expression=exp.Literal.string(_UPDATE)),
     )
     query = exp.Select(
         expressions=outputs,
-        from_=exp.From(this=source_table("t", TOUCHED)),
+        from_=exp.From(this=source_table("t", RAW)),
         joins=[exp.Join(this=changes, side="LEFT", on=same)],
-        where=exp.Where(this=stays),
+        where=exp.Where(this=there),
     )
-    files = {**given, TOUCHED: _marked(plan, write, touched)}
+    files = {**given, TOUCHED: _marked(plan, write, touched), RAW: _marked(plan, write, touched, raw=True)}
     bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given=files).resting_on(source)
     return export(x, bound, plan.columns, write.location, plan.target.table.partition_columns, properties=write.snapshot.properties)

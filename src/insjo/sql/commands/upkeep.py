@@ -10,6 +10,7 @@ from insjo.sql.binding.bound import Given
 from insjo.sql.binding.scan import scan
 from insjo.sql.binding.time_travel import moment
 from insjo.sql.commands.execution import Outcome, nothing, table_outcome
+from insjo.sql.commands.protected import require_all_rows
 from insjo.sql.commands.writing import SOURCE, assigned, discarding, export, resolve_target
 from insjo.sql.errors import UnsupportedFeature
 
@@ -32,6 +33,7 @@ def restore(x: Execution, command: Restore) -> Outcome:
     name = x.names.table(command.name)
     when = moment(command.timestamp, x.now) if command.timestamp is not None else None
     before = x.tools.catalog.tables.resolve_many(x.ctx, [name], Privilege.MODIFY)[0]
+    require_all_rows(x, before, "RESTORE")
     x.tools.catalog.tables.restore(x.ctx, name, version=command.version, timestamp=when)
     after = x.tools.catalog.tables.resolve_many(x.ctx, [name], Privilege.MODIFY)[0]
     old = {file.path: file.size_bytes for file in before.snapshot.files} if before.snapshot else {}
@@ -65,6 +67,7 @@ def optimize(x: Execution, command: Optimize) -> Outcome:
     tables = x.tools.catalog.tables
     with tables.begin_write(x.ctx, name) as write:
         target = resolve_target(x, name, reads=False)
+        require_all_rows(x, target, "OPTIMIZE")
         columns = target.table.columns
         removed: list[DataFile] = []
         added: list[NewFile] = []
