@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITES := arch unit conformance contract clients web security docs browser e2e
 
 .PHONY: help demo test check lint types arch unit conformance contract clients web browser security e2e docs bench vendor wheel clean \
-	format imports reference lock chromium bench-sql bench-sql-large bench-gateway bench-models bench-search
+	format imports reference lock chromium stress bench-sql bench-sql-large bench-gateway bench-models bench-search
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ reference: .venv/.stamp-dev ## Write docs/reference/{settings,errors}.md anew fr
 
 bench: .venv/.stamp-dev ## Measure against peers; bench-gateway, bench-models, bench-search one part (benchmarks/README.md)
 	scripts/bench.sh
+
+stress: .venv/.stamp-dev ## Four writers on one table for two minutes with kills at random moments, on the disk, S3 and Azure
+	INSJO_TEST_STRESS_S=120 $(BIN)/pytest -s -q tests/contract/table_storage/test_places.py -k four_writers
 
 bench-sql: .venv/.stamp-dev ## Measure SQL: ours cold and warm, the plain limit, peers (makes .venv-bench)
 	scripts/bench.sh sql

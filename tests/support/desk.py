@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from insjo.adapters.duckdb.engine import DuckDbEngine
+from insjo.adapters.objects.engine import FetchingConversions, FetchingEngine
 from insjo.adapters.tabular.converter import FileConversions
 from insjo.kernel.clock import SystemClock
 from insjo.kernel.errors import InsjoError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from insjo.kernel.context import RequestContext
+    from tests.support.stores import Opened
 
 TIMEOUT_S = 120.0
 
@@ -81,20 +83,21 @@ class Desk:
 
 
 @contextmanager
-def open_desk(root: Path, engine: DuckDbEngine, settings: Settings | None = None) -> Iterator[Desk]:
+def open_desk(root: Path, engine: DuckDbEngine, settings: Settings | None = None, server: Opened | None = None) -> Iterator[Desk]:
     """A desk in a folder below the engine's lake, with the schema `main.desk` and the volume `main.desk.files`."""
     conversions = FileConversions(root / "staging")
     conversions.start()
-    with open_lake(root) as lake:
+    mirror = server.mirror if server else None
+    with open_lake(root, server=server) as lake:
         room = SqlRoom(
             database=lake.database,
             clock=SystemClock(),
             settings=settings or Settings(),
             access=lake.access,
             catalog=lake.room,
-            engine=engine,
+            engine=FetchingEngine(engine, mirror, root) if mirror else engine,
             results=root / "results",
-            conversions=conversions,
+            conversions=FetchingConversions(conversions, mirror) if mirror else conversions,
         )
         room.start()
         try:

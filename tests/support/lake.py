@@ -27,6 +27,8 @@ from insjo.kernel.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tests.support.stores import Opened
+
 KEY = b"a key for tests, thirty-two bytes"
 
 
@@ -63,10 +65,11 @@ class Lake:
 
 
 @contextmanager
-def open_lake(root: Path, url: str = "") -> Iterator[Lake]:
+def open_lake(root: Path, url: str = "", server: Opened | None = None) -> Iterator[Lake]:
     """The lake in a folder; made there at the first call, and opened again at later ones.
 
-    The metadata lie in a SQLite file of the folder unless another database is named.
+    The metadata lie in a SQLite file of the folder unless another database is named, tables and files in the folder unless the adapters
+    of another storage are given.
     """
     for name in ("tables", "volumes"):
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -80,9 +83,10 @@ def open_lake(root: Path, url: str = "") -> Iterator[Lake]:
         database=database,
         clock=SystemClock(),
         access=access,
-        storage=DeltaStorage(),
-        copies=DeltaCopies(),
-        files=LocalFiles(),
+        storage=server.tables if server else DeltaStorage(),
+        copies=server.copies if server else DeltaCopies(),
+        files=server.files if server else LocalFiles(),
+        mirror=server.mirror if server else None,
         root=root,
     )
     try:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from insjo.bootstrap.compose import Closing, build, start
+from insjo.bootstrap.closing import Closing
+from insjo.bootstrap.compose import build, start
 from insjo.bootstrap.defaults import ensure_defaults
 from insjo.bootstrap.folders import prepare
 from insjo.kernel.context import RequestContext, system_context

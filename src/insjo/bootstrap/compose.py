@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 from insjo.access.service.facade import Access
 from insjo.bootstrap.folders import Folders, master_key, prepare
 from insjo.bootstrap.migrate import migrate
+from insjo.bootstrap.storage import open_storage
 from insjo.bootstrap.system_tables import register_system_tables
 from insjo.kernel.clock import SystemClock
 from insjo.kernel.database import Database
 from insjo.kernel.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from insjo.bootstrap.closing import Closing
+    from insjo.bootstrap.storage import Storage
     from insjo.catalog.service.room import CatalogRoom
     from insjo.gateway.service.room import GatewayRoom
     from insjo.jobs.service import Jobs
@@ -45,21 +48,6 @@ def open_access(settings: Settings) -> Iterator[Access]:
         database.close()
 
 
-class Closing:
-    """What must be taken down at the end, in the reverse order of its making; one failure does not keep the others from closing."""
-
-    def __init__(self) -> None:
-        self._stack = contextlib.ExitStack()
-
-    def add(self, close: Callable[[], object]) -> None:
-        """Remember to call this."""
-        self._stack.callback(close)
-
-    def close(self) -> None:
-        """Take everything down."""
-        self._stack.close()
-
-
 def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     """All services of an installation; nothing listens yet, and but for the SQL workers nothing runs in the background."""
     from insjo.agents.service.room import AgentsRoom
@@ -75,11 +63,12 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     access = Access(database=database, clock=clock, settings=settings, key=key)
     closing.add(access.close)
     access.bootstrap()
-    catalog = _catalog(database, clock, access, folders)
+    storage = open_storage(settings, folders, closing)
+    catalog = _catalog(database, clock, access, folders, storage)
     jobs = _jobs(database, clock, access)
     closing.add(jobs.close)
     gateway = _gateway(settings, folders, database, clock, access, threads, closing)
-    sql = _sql(settings, folders, database, clock, access, catalog, closing)
+    sql = _sql(settings, folders, database, clock, access, catalog, storage, closing)
     retrieval = _retrieval(folders, database, clock, access, catalog, jobs, gateway, threads)
     agents = AgentsRoom(
         database=database,
@@ -120,7 +109,14 @@ def start(services: Services) -> None:
 
 
 def _sql(
-    settings: Settings, folders: Folders, database: Database, clock: Clock, access: Access, catalog: CatalogRoom, closing: Closing
+    settings: Settings,
+    folders: Folders,
+    database: Database,
+    clock: Clock,
+    access: Access,
+    catalog: CatalogRoom,
+    storage: Storage,
+    closing: Closing,
 ) -> SqlRoom:
     """SQL on DuckDB workers."""
     from insjo.adapters.duckdb.engine import DuckDbEngine
@@ -146,9 +142,9 @@ def _sql(
         settings=settings,
         access=access,
         catalog=catalog,
-        engine=engine,
+        engine=storage.fetching(engine, folders),
         results=folders.results,
-        conversions=conversions,
+        conversions=storage.fetching_conversions(conversions),
     )
     closing.add(room.close)
     return room
@@ -187,15 +183,19 @@ def _retrieval(
     )
 
 
-def _catalog(database: Database, clock: Clock, access: Access, folders: Folders) -> CatalogRoom:
-    """The catalog over Delta tables and files in the data folder."""
-    from insjo.adapters.delta.copies import DeltaCopies
-    from insjo.adapters.delta.storage import DeltaStorage
-    from insjo.adapters.files.storage import LocalFiles
+def _catalog(database: Database, clock: Clock, access: Access, folders: Folders, storage: Storage) -> CatalogRoom:
+    """The catalog over Delta tables and files."""
     from insjo.catalog.service.room import CatalogRoom
 
     return CatalogRoom(
-        database=database, clock=clock, access=access, storage=DeltaStorage(), copies=DeltaCopies(), files=LocalFiles(), root=folders.root
+        database=database,
+        clock=clock,
+        access=access,
+        storage=storage.tables,
+        copies=storage.copies,
+        files=storage.files,
+        mirror=storage.mirror,
+        root=folders.root,
     )
 
 

@@ -11,7 +11,7 @@ from insjo.kernel.processes import Child, ChildSpec, clean_environment, python_c
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from insjo.bootstrap.compose import Closing
+    from insjo.bootstrap.closing import Closing
     from insjo.bootstrap.folders import Folders
     from insjo.web.types import Services
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from insjo.bootstrap.compose import Closing, build, start
+from insjo.bootstrap.closing import Closing
+from insjo.bootstrap.compose import build, start
 from insjo.bootstrap.defaults import ensure_defaults, first_links
 from insjo.bootstrap.folders import advertise, exclusive, prepare
 from insjo.bootstrap.outside import prepare_demo

@@ -113,6 +113,18 @@ class DiskFull(ResourceExhausted):
     code = "DISK_FULL"
 
 
+class CacheTooSmall(ResourceExhausted):
+    """A statement reads more files of an object store than the local cache may hold at once."""
+
+    code = "STORAGE_CACHE_FULL"
+
+
+class StorageUnavailable(Unavailable):
+    """The object store does not answer, or refuses Insjö."""
+
+    code = "STORAGE_UNAVAILABLE"
+
+
 class FileTooLarge(ResourceExhausted):
     """A file is larger than one upload may be."""
 

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
+    from pathlib import Path
 
     from insjo.catalog.types import Column, DataFile, HistoryEntry, NewFile, Snapshot
+    from insjo.kernel.cancellation import CancelToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +149,78 @@ class FileStorage(Protocol):
 
     def delete(self, folder: str, path: str, *, recursive: bool = False) -> None:
         """Delete a file, an empty directory, or with `recursive` a directory with all it holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of an object store; a `key` that ends with `/` stands for all objects below it, and then the rest means nothing.
+
+    Attributes:
+        mark: Changes whenever the content does (the entity tag).
+    """
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+    mark: str
+
+
+class ObjectStore(Protocol):
+    """Objects by key below one address: a folder of S3, of Azure Blob, or of the like.
+
+    All methods raise StorageUnavailable when the store does not answer, or does not let us in.
+    """
+
+    def put(self, key: str, source: Path | bytes, *, if_absent: bool = False) -> bool:
+        """Store a whole object or nothing; with `if_absent` False when there is one of that key, decided by the store itself."""
+        ...
+
+    def fetch(self, key: str, target: Path, mark: str = "") -> bool:
+        """Write the object into a new file; False when it is not there, or when its content is no longer the one that `mark` names."""
+        ...
+
+    def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
+        """Content from `offset` on, in chunks; nothing for an object that is not there, and less at its end."""
+        ...
+
+    def find(self, key: str) -> StoredObject | None:
+        """What is known of an object, or None."""
+        ...
+
+    def list(self, prefix: str, *, recursive: bool = True) -> Iterator[StoredObject]:
+        """Objects below a prefix that ends with `/` or is empty, by key; not recursive, with one entry for all below a further part."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; those that are not there are no error."""
+        ...
+
+
+class Mirror(Protocol):
+    """Objects of a store as files on the local disk: where engines, which get neither a network nor keys, read them.
+
+    The data folder keeps its shape: what would lie at a path of it lies in the store under the key that follows from that path, and
+    the path holds a copy while somebody reads it, and as long afterwards as there is room.
+    """
+
+    def place(self, path: str) -> tuple[ObjectStore, str]:
+        """The store and the key that belong to a path below the folders of tables and volumes."""
+        ...
+
+    def held(self, paths: Iterable[str], cancel: CancelToken | None = None) -> AbstractContextManager[None]:
+        """Have copies at these paths while the block runs; paths that belong to no object, or whose object is gone, are left out.
+
+        Raises:
+            CacheTooSmall: They do not fit into the cache beside what others hold.
+            DiskFull, StorageUnavailable: As they say.
+        """
+        ...
+
+    def keep(self, paths: Iterable[str]) -> None:
+        """These files are in the store now, so the copies may go when room is needed."""
+        ...
+
+    def forget(self, folder: str) -> None:
+        """What lay below a folder was deleted."""
         ...

@@ -35,7 +35,8 @@ _PARAMETERS_MAX = 64
 class DeltaStorage:
     """Delta tables on the local disk; safe for threads and for several processes on one folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, log_store: commits.LogStore | None = None) -> None:
+        self._log_store = log_store
         self._lock = threading.Lock()
         self._timelines: OrderedDict[str, dict[int, int]] = OrderedDict()
 
@@ -73,7 +74,7 @@ class DeltaStorage:
             held = commit.held.state if commit.held is not None else None
             before = held if isinstance(held, replay.LogState) and held.version == commit.read_version else None
             before = before or replay.load(location, commit.read_version)
-        return commits.write(location, commit, before)
+        return commits.write(location, commit, before, self._log_store)
 
     def history(self, location: str, limit: int) -> list[HistoryEntry]:
         """See the port."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from insjo.access.types import Label, Privilege, join_all
@@ -15,8 +16,9 @@ from insjo.kernel.paging import Page, PageRequest, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
-    from insjo.catalog.ports import StoredFile
+    from insjo.catalog.ports import Mirror, StoredFile
     from insjo.catalog.service.parts import Parts
     from insjo.catalog.service.volumes import Volumes
     from insjo.catalog.types import Volume
@@ -36,8 +38,9 @@ _HIDDEN = ("_", ".")
 class Files:
     """Files by their path `/Volumes/catalog/schema/volume/…`."""
 
-    def __init__(self, parts: Parts, volumes: Volumes) -> None:
+    def __init__(self, parts: Parts, volumes: Volumes, mirror: Mirror | None = None) -> None:
         self._parts = parts
+        self._mirror = mirror
         self._volumes = volumes
         self._hooks: list[FileHook] = []
 
@@ -193,6 +196,13 @@ class Files:
             )
             for each in sorted(matches, key=lambda each: each.path)
         ]
+
+    def present(self, local_paths: Iterable[str]) -> AbstractContextManager[None]:
+        """Have files at their local paths while the block runs: where they lie in an object store, they are fetched.
+
+        A file that was deleted or replaced since it was resolved is not there.  SQL needs no such block: its engines have one.
+        """
+        return contextlib.nullcontext() if self._mirror is None else self._mirror.held(local_paths)
 
     def resolve_directory(self, ctx: RequestContext, path: str) -> str:
         """The local folder of a directory in which an engine may read and write; needs READ VOLUME and WRITE VOLUME.

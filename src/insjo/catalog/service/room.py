@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from insjo.access.service.facade import Access
-    from insjo.catalog.ports import FileStorage, PlainCopies, TableStorage
+    from insjo.catalog.ports import FileStorage, Mirror, PlainCopies, TableStorage
     from insjo.kernel.clock import Clock
     from insjo.kernel.database import Database
 
@@ -39,6 +39,7 @@ class CatalogRoom:
         storage: Where tables lie.
         copies: Reads tables whose files cannot be read as they are.
         files: Where files of volumes lie.
+        mirror: Their local copies when they lie in an object store, else None.
         root: The data folder; tables go below `tables`, volumes below `volumes`.
     """
 
@@ -52,6 +53,7 @@ class CatalogRoom:
         copies: PlainCopies,
         files: FileStorage,
         root: Path,
+        mirror: Mirror | None = None,
     ) -> None:
         parts = Parts(database=database, clock=clock, access=access, storage=storage, copies=copies, files=files, root=root)
         snapshots = Snapshots(parts)
@@ -61,7 +63,7 @@ class CatalogRoom:
         self.schemas = Schemas(parts, removals)
         self.catalogs = Catalogs(parts, self.schemas)
         self.volumes = Volumes(parts, removals)
-        self.files = Files(parts, self.volumes)
+        self.files = Files(parts, self.volumes, mirror)
         resolution = Resolution(parts, snapshots, self.files)
         self.tables = Tables(parts, snapshots, resolution, Writes(parts, snapshots, resolution), removals, self.files)
         self.information = Information(parts)

@@ -162,8 +162,9 @@ class Building:
         }
         step.documents.append(values)
         try:
-            values["content_hash"] = _content_hash(file.local_path)
-            document = self._parts.parser.parse(file.local_path, file.path.rsplit("/", 1)[-1])
+            with self._parts.catalog.files.present([file.local_path]):
+                values["content_hash"] = _content_hash(file.local_path)
+                document = self._parts.parser.parse(file.local_path, file.path.rsplit("/", 1)[-1])
             passages = cut(document)
         except Unavailable:
             step.documents.pop()
