@@ -61,5 +61,5 @@ class Source:
         scope.merged = {name: kept(fragment) for name, fragment in scope.merged.items()}
         listed.extend(f"{sql} AS {name_of(name)}" for name, sql in extra.items())
         origin = f" FROM {self.sql}" if self.sql else ""
-        self.sql = f"(SELECT {', '.join(listed)}{origin}{where}) AS {name_of(key)}"
+        self.sql = f"(SELECT {', '.join(listed) or 'NULL'}{origin}{where}) AS {name_of(key)}"
         return {name: f"{name_of(key)}.{name_of(name)}" for name in extra}
