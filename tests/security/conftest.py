@@ -101,7 +101,7 @@ def _fill(admin: Door) -> dict[str, str]:
     statement = admin.must(f"SELECT * FROM {CANARY}_cat.{CANARY}_sch.{CANARY}_tab")
     token = admin.call("POST", "/api/2.0/token/create", {"comment": CANARY}).json()
     me = admin.call("GET", "/api/2.0/preview/scim/v2/Me").json()
-    return {
+    return _furnish(admin) | {
         "catalog": f"{CANARY}_cat",
         "schema": f"{CANARY}_sch",
         "table": f"{CANARY}_tab",
@@ -111,4 +111,31 @@ def _fill(admin: Door) -> dict[str, str]:
         "statement_id": statement["statement_id"],
         "token_id": token["token_info"]["token_id"],
         "user_id": me["id"],
+    }
+
+
+def _furnish(admin: Door) -> dict[str, str]:
+    """A workspace of which the outsider must learn nothing."""
+    home = f"/Users/admin/{CANARY}_folder"
+    for path, body in (
+        ("workspace/mkdirs", {"path": home}),
+        ("workspace/import", {"path": f"{home}/{CANARY}_file", "content": "a2FuYXJpZTdmM2E5YzIx", "format": "AUTO"}),
+    ):
+        made = admin.call("POST", f"/api/2.0/{path}", body)
+        assert made.status == HTTPStatus.OK, made.text
+    document = json.dumps({"datasets": [{"name": CANARY}]})
+    dashboard = {"display_name": f"{CANARY}_dash", "serialized_dashboard": document, "parent_path": home}
+    query = {"display_name": f"{CANARY}_query", "query_text": f"SELECT '{CANARY}'", "parent_path": home}
+    made_dashboard = admin.call("POST", "/api/2.0/lakeview/dashboards", dashboard).json()
+    admin.call("POST", f"/api/2.0/lakeview/dashboards/{made_dashboard['dashboard_id']}/published", {})
+    admin.call("POST", "/api/2.0/secrets/scopes/create", {"scope": f"{CANARY}_scope"})
+    admin.call("POST", "/api/2.0/secrets/put", {"scope": f"{CANARY}_scope", "key": f"{CANARY}_key", "string_value": CANARY})
+    return {
+        "scope": f"{CANARY}_scope",
+        "secret": f"{CANARY}_key",
+        "home": home,
+        "workspace_file": f"{home}/{CANARY}_file",
+        "folder_number": str(admin.call("GET", f"/api/2.0/workspace/get-status?path={home}").json()["object_id"]),
+        "dashboard_id": made_dashboard["dashboard_id"],
+        "query_id": admin.call("POST", "/api/2.0/sql/queries", {"query": query}).json()["id"],
     }

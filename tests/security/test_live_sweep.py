@@ -13,6 +13,8 @@ from insjo.web.openai.door import ROUTES as MODEL_ROUTES
 from tests.security.conftest import CANARY, Guarded
 
 PLACEHOLDER = re.compile(r"\{(\w+)(?::path)?\}")
+IDS = {"/ingest/": "statement_id", "/lakeview/": "dashboard_id", "/sql/queries": "query_id"}
+"""Whose identifier stands for `{id}` in paths with this part."""
 OPEN = {(each.method, each.path) for each in ROUTES if each.needs == "nobody"}
 OWN = {"/sign-out", "/settings/password", "/settings/tokens", "/ui/language"}
 """Routes that change only what belongs to the caller; calling them would end the caller's own sign-in."""
@@ -37,7 +39,8 @@ def _filled(path: str, ids: dict[str, str]) -> str:
         "statement_id": ids["statement_id"],
         "chunk_index": "0",
         "token_id": ids["token_id"],
-        "id": ids["statement_id"] if "/ingest/" in path else ids["user_id"],
+        "target": f"dashboards/{ids['dashboard_id']}",
+        "id": next((ids[name] for part, name in IDS.items() if part in path), ids["user_id"]),
     }
     name_of = ids["catalog"] if "/catalogs/" in path else full + "." + ids["table"]
     return PLACEHOLDER.sub(lambda match: values.get(match[1], name_of), path)

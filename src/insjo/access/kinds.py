@@ -135,7 +135,7 @@ GRANTABLE: Final[Mapping[SecurableKind, frozenset[Privilege]]] = {
     _K.METASTORE: _create(*_UNDER_METASTORE) | {Privilege.MANAGE},
     _K.CATALOG: _SCHEMA | _create(_K.SCHEMA) | {Privilege.USE_CATALOG},
     _K.SCHEMA: _SCHEMA,
-    **dict.fromkeys(_IN_FOLDERS, _TABLE | _RUN),
+    **dict.fromkeys((*_IN_FOLDERS, _K.SECRET_SCOPE), _TABLE | _RUN),
     _K.TABLE: _TABLE,
     _K.VOLUME: _VOLUME,
     _K.INDEX: _EVERY_OBJECT | {Privilege.SELECT},

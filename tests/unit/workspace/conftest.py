@@ -40,6 +40,7 @@ class Desk:
             access=self.access,
             contents=LocalFiles(),
             folder=self.folder / "workspace",
+            keys=self.folder / "keys",
         )
         room.start()
         return room

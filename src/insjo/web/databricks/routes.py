@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
-from insjo.web.databricks import files, identity, permissions, statements, unity, warehouses
+from insjo.web.databricks import (
+    files,
+    identity,
+    lakeview,
+    object_permissions,
+    permissions,
+    secrets,
+    statements,
+    unity,
+    warehouses,
+    workspace,
+)
 from insjo.web.databricks.identity import WORKSPACE_ID
 from insjo.web.types import Call, DoorRoute
 
@@ -28,6 +39,10 @@ ROUTES: tuple[DoorRoute, ...] = (
     *statements.ROUTES,
     *warehouses.ROUTES,
     *files.ROUTES,
+    *workspace.ROUTES,
+    *lakeview.ROUTES,
+    *object_permissions.ROUTES,
+    *secrets.ROUTES,
     DoorRoute("GET", "/.well-known/databricks-config", discovery, "databricks", needs="nobody"),
     DoorRoute("GET", "/api/2.0/connector-service/feature-flags/{client}/{version}", feature_flags, "databricks"),
 )

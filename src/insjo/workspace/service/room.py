@@ -8,7 +8,9 @@ from insjo.kernel.context import system_context
 from insjo.workspace import store
 from insjo.workspace.service.dashboards import Dashboards, trash_limit
 from insjo.workspace.service.objects import Objects
+from insjo.workspace.service.permissions import Permissions
 from insjo.workspace.service.queries import Queries
+from insjo.workspace.service.secrets import Secrets
 from insjo.workspace.service.tree import Tree
 
 if TYPE_CHECKING:
@@ -31,13 +33,16 @@ class WorkspaceRoom:
         access: Decides.
         contents: Where contents of files lie.
         folder: Their folder.
+        keys: The folder of the installation's keys.
     """
 
-    def __init__(self, *, database: Database, clock: Clock, access: Access, contents: ContentStorage, folder: Path) -> None:
+    def __init__(self, *, database: Database, clock: Clock, access: Access, contents: ContentStorage, folder: Path, keys: Path) -> None:
         self._tree = Tree(database=database, clock=clock, access=access, contents=contents, folder=str(folder))
         self.dashboards = Dashboards(self._tree)
         self.queries = Queries(self._tree)
         self.objects = Objects(self._tree, self.dashboards, self.queries)
+        self.permissions = Permissions(self._tree)
+        self.secrets = Secrets(self._tree, keys)
 
     def start(self) -> None:
         """Make the shared folder, and empty the trash of what lies there too long."""
