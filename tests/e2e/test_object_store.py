@@ -23,7 +23,6 @@ def test_a_killed_server_finds_its_tables_and_files_again(start_server: Callable
         server = start_server(environment=settings(store, tmp_path))
         raw = Raw(server, server.token("admin"))
         for text in (
-            "CREATE CATALOG main",
             "CREATE SCHEMA main.shop",
             "CREATE VOLUME main.shop.files",
             "CREATE TABLE main.shop.orders AS SELECT id, id * 2 AS amount FROM range(1000)",
