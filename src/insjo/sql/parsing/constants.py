@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
-from sqlglot.errors import ParseError
+from sqlglot.errors import SqlglotError
 
 from insjo.kernel.errors import did_you_mean
 from insjo.sql.errors import InvalidIdentifier, ParameterInvalid, UnboundParameter
@@ -104,7 +104,7 @@ def parse_type(type_text: str) -> exp.DataType:
     if len(type_text) <= _TYPE_CHARS_MAX and _PLAIN_TYPE.fullmatch(type_text):
         try:
             return exp.DataType.build(type_text, dialect="databricks")
-        except (ParseError, ValueError):
+        except (SqlglotError, ValueError):
             pass
     message = f"`{type_text[:_TYPE_CHARS_MAX]}` is not a type of a parameter."
     raise ParameterInvalid(message, hint="Use a type such as STRING, INT, DECIMAL(10,2), DATE or TIMESTAMP.")
