@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
 
-ROOMS = ("access", "jobs", "catalog", "sql", "gateway", "retrieval", "workspace", "tuning", "agents")
+ROOMS = ("access", "jobs", "catalog", "sql", "gateway", "retrieval", "workspace", "tuning", "ingest", "agents")
 """The rooms that have the five files, lowest first."""
 
 

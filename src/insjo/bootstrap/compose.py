@@ -51,6 +51,7 @@ def open_access(settings: Settings) -> Iterator[Access]:
 def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     """All services of an installation; nothing listens yet, and but for the SQL workers nothing runs in the background."""
     from insjo.agents.service.room import AgentsRoom
+    from insjo.ingest.service.room import IngestRoom
     from insjo.web.types import Services
 
     key = master_key(folders)
@@ -94,6 +95,7 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
         gateway=gateway,
         retrieval=retrieval,
         agents=agents,
+        ingest=IngestRoom(access=access, catalog=catalog, sql=sql, jobs=jobs),
         workspace=_workspace(folders, database, clock, access),
     )
 
@@ -204,7 +206,7 @@ def _workspace(folders: Folders, database: Database, clock: Clock, access: Acces
     from insjo.adapters.files.storage import LocalFiles
     from insjo.workspace.service.room import WorkspaceRoom
 
-    return WorkspaceRoom(database=database, clock=clock, access=access, contents=LocalFiles(), folder=folders.workspace)
+    return WorkspaceRoom(database=database, clock=clock, access=access, contents=LocalFiles(), folder=folders.workspace, keys=folders.keys)
 
 
 def _jobs(database: Database, clock: Clock, access: Access) -> Jobs:

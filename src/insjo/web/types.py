@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from insjo.agents.service.room import AgentsRoom
     from insjo.catalog.service.room import CatalogRoom
     from insjo.gateway.service.room import GatewayRoom
+    from insjo.ingest.service.room import IngestRoom
     from insjo.jobs.service import Jobs
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
@@ -61,6 +62,7 @@ class Services:
     retrieval: RetrievalRoom
     agents: AgentsRoom
     workspace: WorkspaceRoom
+    ingest: IngestRoom
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,11 @@ class Readers:
             found = self._doubted(files, found)
         except FileReadFailed as error:
             found = self._by_first_line(files, error)
-        if not self._wanted.has_header:
+        if self._wanted.has_header:
+            first = header(self._options, self._beginning(files[0].path))
+            if len(first) == len(found):  # The engine has words of its own for a name that is missing.
+                found = {f"_c{at}" if first[at] == f"_c{at}" else name: kind for at, (name, kind) in enumerate(found.items())}
+        else:
             names = self._wanted.names
             named = names if len(names) == len(found) else tuple(f"_c{at}" for at in range(len(found)))
             found = dict(zip(named, found.values(), strict=True))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from insjo.kernel.errors import did_you_mean
 from insjo.kernel.ids import new_id
 from insjo.sql.binding.file_failures import file_of, read_failure, tells_of_file
@@ -30,8 +32,9 @@ def merge_files(x: Execution, command: CopyInto, options: CopyOptions) -> Outcom
     Raises:
         MergeAmbiguous: A key is NULL, or stands in the files more than once.
     """
-    if command.tree is not None or command.files or command.pattern or command.columns is not None:
-        message = "`COPY INTO` with `mode` = `merge` takes a path and nothing else: no query, `FILES`, `PATTERN` or columns."
+    plain = command.tree is None or (all(_is_column(each) for each in command.tree.expressions) and not command.tree.args.get("where"))
+    if not plain or command.files or command.pattern or command.columns is not None:
+        message = "`COPY INTO` with `mode` = `merge` takes a path, or columns of it under other names, and nothing else."
         raise UnsupportedFeature(message, hint="Write a `MERGE INTO` from `read_files`.", details={"feature": "COPY INTO merge"})
     target = resolve_target(x, x.names.table(command.target), reads=True)
     try:
@@ -69,6 +72,11 @@ def _once(x: Execution, command: CopyInto, options: CopyOptions, target: Resolve
     return counted(provenance=outcome.provenance, hidden=outcome.hidden, **counts)
 
 
+def _is_column(output: exp.Expr) -> bool:
+    """Whether an output is a column, under whatever name."""
+    return isinstance(output.unalias(), exp.Column) and not isinstance(output.unalias().this, exp.Star)
+
+
 def _call(command: CopyInto, target: ResolvedTable, mode: str) -> str:
     """The files as a source of a query, in the types of the table."""
     given = {key: value for key, value in command.format_options.items() if key.lower() not in {"mode", "mergeschema"}}
@@ -76,7 +84,11 @@ def _call(command: CopyInto, target: ResolvedTable, mode: str) -> str:
     if not {key.lower() for key in given} & {"schema", "schemahints"}:
         given["schemaHints"] = hints
     options = {"format": command.file_format.lower(), "mode": mode, **given}
-    return f"read_files({_text(command.path)}, {', '.join(f'{key} => {_text(value)}' for key, value in options.items())})"
+    call = f"read_files({_text(command.path)}, {', '.join(f'{key} => {_text(value)}' for key, value in options.items())})"
+    if command.tree is None:
+        return call
+    outputs = ", ".join(f"{_quoted(each.unalias().name)} AS {_quoted(each.alias_or_name)}" for each in command.tree.expressions)
+    return f"(SELECT {outputs} FROM {call})"  # noqa: S608  # As above.
 
 
 def _columns(x: Execution, source: str, target: ResolvedTable, options: CopyOptions) -> list[str]:

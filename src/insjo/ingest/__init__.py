@@ -1,0 +1,1 @@
+"""Bringing files and foreign tables into tables of the lake."""

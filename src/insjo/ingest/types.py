@@ -1,0 +1,136 @@
+"""Sources, what is found in them, and loads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Mode(StrEnum):
+    """What happens to the table."""
+
+    CREATE = "create"
+    APPEND = "append"
+    REPLACE = "replace"
+    MERGE = "merge"
+
+
+class DriftKind(StrEnum):
+    """How the columns of a source and of a table differ."""
+
+    ADDED = "added"
+    MISSING = "missing"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Files to read.
+
+    Attributes:
+        path: Volume path of a file or a folder, or a pattern.
+        format: csv, json, parquet, avro, orc, excel or sqlite; empty finds it out from the name.
+        options: As of `read_files`: `header`, `delimiter`, `encoding`, `nullValue`, `sheetName` ...; those left out are found out.
+        types: Databricks type by column, for columns whose type is not to be found out.
+    """
+
+    path: str
+    format: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column of a source.
+
+    Attributes:
+        name: As the source has it.
+        target: The name that it gets in a table: what a table cannot have is replaced.
+        type_text: Databricks type.
+        overridden: The type was given, and not found out.
+    """
+
+    name: str
+    target: str
+    type_text: str
+    overridden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the source that does not fit; `line` is 0 when it is not known."""
+
+    message: str
+    hint: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference between a source and a table.
+
+    Attributes:
+        applied: Whether a load changes the table for it, so that somebody has to accept it.
+    """
+
+    kind: DriftKind
+    column: str
+    source_type: str
+    target_type: str
+    applied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a source holds, and how it fits a table.
+
+    Attributes:
+        source: With format and options as they were found out.
+        rows: The first rows, with texts as `json_rows` writes them.
+        size_bytes: Of all files.
+        target_exists: Whether the table is there and the caller may know of it.
+    """
+
+    source: Source
+    columns: tuple[SourceColumn, ...]
+    rows: tuple[tuple[object, ...], ...]
+    problems: tuple[Problem, ...]
+    drift: tuple[Drift, ...]
+    size_bytes: int
+    files: int
+    target: str = ""
+    target_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSpec:
+    """What to load where.
+
+    Attributes:
+        target: `catalog.schema.table`.
+        keys: Columns of the table that make the key, with `mode` merge.
+        quarantine: Bad rows go to a table beside the target; otherwise the first of them ends the load.
+        accept_drift: Columns of the table may be added, and with `mode` replace be changed.
+    """
+
+    source: Source
+    target: str
+    mode: Mode = Mode.CREATE
+    keys: tuple[str, ...] = ()
+    quarantine: bool = True
+    accept_drift: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What a load did."""
+
+    rows: int
+    quarantined: int
+    target: str
+    quarantine_table: str = ""
