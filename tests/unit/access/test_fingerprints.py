@@ -282,3 +282,44 @@ def test_single_words_count_when_they_are_names(lake: Lake) -> None:
     assert prints.match(", ".join(names).lower()) != ()
     prints.replace(lake.pay.id, CONFIDENTIAL, [name.lower() for name in names], column="surname")
     assert prints.match(", ".join(names)) == ()
+
+
+@pytest.mark.parametrize("piece_words", [1, 3, 10, 60])
+def test_what_is_cut_into_parts_is_recognised_as_if_it_were_whole(prints: Fingerprints, lake: Lake, piece_words: int) -> None:
+    prints.replace(lake.pay.id, CONFIDENTIAL, [PARAGRAPH], "words", column="minutes")
+    filler = "Please tell me something about the lake and its weather in the long winter of the north. " * 12
+    said = f"{filler} {PARAGRAPH} {filler} Anna Svensson Erik Larsson Mary O'Brien {filler}"
+    words = said.split()
+    parts = [" ".join(words[begin : begin + piece_words]) for begin in range(0, len(words), piece_words)]
+    whole, cut = prints.label_text(said), prints.label_parts(parts)
+    assert whole.label.level is Level.CONFIDENTIAL
+    assert cut.label == whole.label
+    assert set(cut.origins) == set(whole.origins)
+
+
+def test_a_remembered_text_is_looked_at_anew_when_what_is_protected_changes(prints: Fingerprints, lake: Lake) -> None:
+    said = ["x" * 300, "the code word is turquoise-herring-4471 and nobody knows it", "y" * 300]
+    assert prints.label_parts(said).label.level is Level.INTERNAL
+    prints.replace(lake.pay.id, CONFIDENTIAL, ["turquoise-herring-4471"], column="code")
+    assert prints.label_parts(said).label.level is Level.CONFIDENTIAL
+    assert prints.match_parts(said)
+    prints.forget(lake.pay.id, column="code")
+    assert prints.label_parts(said).label.level is Level.INTERNAL
+    assert prints.match_parts(said) == ()
+
+
+def test_no_parts_are_typed_text_and_nothing_else(prints: Fingerprints) -> None:
+    assert prints.label_parts(()) == prints.label_parts(("",)) == prints.label_text("")
+    assert prints.label_parts(("\ud800" * 300, "half a surrogate pair \udfff")).label.level is Level.INTERNAL
+
+
+def test_many_threads_remember_while_the_protected_values_change(prints: Fingerprints, lake: Lake) -> None:
+    texts = [f"text {number} of somebody " * 20 + "anna.svensson@example.se" for number in range(40)]
+
+    def look(number: int) -> Level:
+        if number % 50 == 0:
+            prints.replace(lake.pay.id, CONFIDENTIAL, [f"{number:03}-unlikely-value-9917"], column="other")
+        return prints.label_parts((texts[number % 40], texts[(number * 7) % 40])).label.level
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(look, range(400))) == {Level.CONFIDENTIAL}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from insjo.access.service.detectors import detect
-from insjo.access.service.words import ENOUGH, Collector, Hasher, Index, decoded, unpacked
+from insjo.access.service.words import ENOUGH, NOTHING, Collector, Hasher, Index, decoded, unpacked
 from insjo.access.store import fingerprints as store
 from insjo.access.types import DETECTED, FingerprintMatch, Label, Level, Origin, Provenance, provenance_of
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     import sqlalchemy as sa
@@ -27,6 +29,14 @@ SETS_MAX: Final = 100_000
 IN_MEMORY_MAX: Final = 300_000
 """Most hashes in memory (about 40 MB); above that each set gives a share, its distinctive values first."""
 
+REMEMBERED_MAX: Final = 20_000
+"""Texts of which it is remembered what they hold; all are forgotten when there are more (some 4 MB)."""
+
+PIECE_CHARS_MIN: Final = 256
+"""Shorter texts are looked at together with their neighbours."""
+
+SEAM_CHARS: Final = 200
+
 Kind = Literal["values", "words"]
 
 
@@ -38,6 +48,46 @@ class _Known:
     heads: tuple[SetHead, ...]
     labels: tuple[Label, ...]
     index: Index
+
+
+class _Found(NamedTuple):
+    """What is in one text."""
+
+    hits: frozenset[int]
+    detected: tuple[tuple[str, Label], ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything is."""
+        return bool(self.hits or self.detected)
+
+
+_NOTHING_FOUND: Final = _Found(NOTHING, ())
+
+
+class _Memory:
+    """What was found in texts, by their digest, for as long as the index stays; many threads use it."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._lock = threading.Lock()
+        self._held: tuple[Index | None, dict[bytes, _Found]] = (None, {})
+
+    def find(self, index: Index, text: str) -> _Found:
+        """What is in the text, also in its encoded parts."""
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        of, remembered = self._held
+        if of is index and (found := remembered.get(digest)) is not None:
+            return found
+        hidden = decoded(text)
+        whole = f"{text}\n{hidden}" if hidden else text
+        found = _Found(index.hits(whole), detect(whole)) or _NOTHING_FOUND
+        with self._lock:
+            of, remembered = self._held
+            if of is not index or len(remembered) >= REMEMBERED_MAX:
+                remembered = {}
+                self._held = (index, remembered)
+            remembered[digest] = found
+        return found
 
 
 class Fingerprints:
@@ -58,6 +108,7 @@ class Fingerprints:
         self._loading = threading.Lock()
         self._known = _Known(-1, (), (), Index(self._hasher, ()))
         self._arrays: dict[tuple[str, str, datetime], tuple[array[int], array[int]]] = {}
+        self._memory = _Memory()
 
     def replace(
         self,
@@ -112,18 +163,7 @@ class Fingerprints:
     def match(self, text: str) -> tuple[FingerprintMatch, ...]:
         """The securables and columns of which the text holds enough."""
         known = self._snapshot()
-        found = known.index.find(text)
-        if not found:
-            return ()
-        weights: dict[str, int] = {}
-        for number, (_, weight) in found.items():
-            securable_id = known.heads[number].securable_id
-            weights[securable_id] = weights.get(securable_id, 0) + weight
-        return tuple(
-            FingerprintMatch(known.labels[number], known.heads[number].securable_id, count, known.heads[number].column)
-            for number, (count, _) in sorted(found.items())
-            if weights[known.heads[number].securable_id] >= ENOUGH
-        )
+        return _matches(known, known.index.hits(text))
 
     def label_text(self, text: str) -> Provenance:
         """Label and origins of text that a person or a foreign client wrote.
@@ -131,17 +171,40 @@ class Fingerprints:
         The level of typed text, joined with what the detectors and the fingerprints find, also in base64, hexadecimal, percent-encoded
         and character-reference form.
         """
-        hidden = decoded(text)
-        whole = f"{text}\n{hidden}" if hidden else text
+        return self.label_parts((text,))
+
+    def label_parts(self, texts: Sequence[str]) -> Provenance:
+        """The same for several texts that are sent together, such as the messages of a conversation.
+
+        What was found in a text is remembered by its digest, because a conversation repeats all that was said before.  Hits of all
+        texts are weighed together, and the seams between neighbours are looked at too, so that nothing hides in being cut up.
+        """
+        known = self._snapshot()
+        found = self._found_in(known, texts)
+        if not any(found):
+            return self._typed
+        detected = {name: label for each in found for name, label in each.detected}
         parts = [self._typed]
-        parts += [Provenance(label, (Origin(DETECTED + name),)) for name, label in detect(whole)]
-        matches = self.match(whole)
+        parts += [Provenance(label, (Origin(DETECTED + name),)) for name, label in detected.items()]
+        matches = _matches(known, NOTHING.union(*(each.hits for each in found)))
         if matches:
-            names = {head.securable_id: head.full_name for head in self._known.heads}
+            names = {head.securable_id: head.full_name for head in known.heads}
             for each in matches:
                 name = names.get(each.securable_id, each.securable_id)
                 parts.append(Provenance(each.label, (Origin(name, column=each.column or None, securable_id=each.securable_id),)))
         return provenance_of(parts)
+
+    def match_parts(self, texts: Sequence[str]) -> tuple[FingerprintMatch, ...]:
+        """As `match`, for texts that are sent together; remembered as in `label_parts`."""
+        known = self._snapshot()
+        return _matches(known, NOTHING.union(*(each.hits for each in self._found_in(known, texts))))
+
+    def _found_in(self, known: _Known, texts: Sequence[str]) -> list[_Found]:
+        """What is in each text and across each seam."""
+        pieces = _pieces(texts)
+        if len(pieces) > 1:
+            pieces += [f"{before[-SEAM_CHARS:]}\n{after[:SEAM_CHARS]}" for before, after in pairwise(pieces)]
+        return [self._memory.find(known.index, piece) for piece in pieces]
 
     def _snapshot(self) -> _Known:
         """The sets as of the last change."""
@@ -174,6 +237,41 @@ class Fingerprints:
             self._hasher, ((self._arrays[key][0][: _share_of(self._arrays[key][0], share)], self._arrays[key][1]) for key in keys)
         )
         return _Known(revision, heads, labels, index)
+
+
+def _matches(known: _Known, hits: frozenset[int]) -> tuple[FingerprintMatch, ...]:
+    """The securables and columns of which these are enough hits."""
+    if not hits:
+        return ()
+    found = known.index.weigh(hits)
+    weights: dict[str, int] = {}
+    for number, (_, weight) in found.items():
+        securable_id = known.heads[number].securable_id
+        weights[securable_id] = weights.get(securable_id, 0) + weight
+    return tuple(
+        FingerprintMatch(known.labels[number], known.heads[number].securable_id, count, known.heads[number].column)
+        for number, (count, _) in sorted(found.items())
+        if weights[known.heads[number].securable_id] >= ENOUGH
+    )
+
+
+def _pieces(texts: Sequence[str]) -> list[str]:
+    """The texts, short ones joined with those beside them."""
+    if len(texts) == 1:
+        return list(texts)
+    pieces: list[str] = []
+    short: list[str] = []
+    for text in texts:
+        if len(text) < PIECE_CHARS_MIN:
+            short.append(text)
+            continue
+        if short:
+            pieces.append("\n".join(short))
+            short = []
+        pieces.append(text)
+    if short:
+        pieces.append("\n".join(short))
+    return pieces
 
 
 def _share_of(values: array[int], share: float) -> int:

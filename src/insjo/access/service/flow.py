@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from dataclasses import replace
@@ -38,6 +39,7 @@ NAMED_MAX: Final = 20
 """Origins that one refusal names."""
 
 
+@functools.lru_cache(maxsize=4096)
 def may_flow(label: Label, clearance: Clearance) -> FlowDecision:
     """Whether content with this label may go to a destination with this clearance, and why not; pure."""
     problems = []

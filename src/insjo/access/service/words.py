@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MASK: Final = ~31 & (1 << 64) - 1
 """The five lowest bits of a hash make room for its evidence."""
 
+NOTHING: Final[frozenset[int]] = frozenset()
 WORDS_MAX: Final = 12
 """Longest value that is kept as a whole; longer texts are kept as windows."""
 WINDOW: Final = 7
@@ -321,9 +322,13 @@ class Index:
         return len(self._places)
 
     def find(self, text: str) -> dict[int, tuple[int, int]]:
-        """For each set with a hit: how many different hits, and the weight of their evidence."""
+        """For each set with a hit in the text: how many different hits, and the weight of their evidence."""
+        return self.weigh(self.hits(text))
+
+    def hits(self, text: str) -> frozenset[int]:
+        """Hashes that the text holds; those of several texts can be joined before they are weighed."""
         if not self._places:
-            return {}
+            return NOTHING
         lowered = normal(text)
         words = words_of(lowered)
         hashes = self._hasher.many(set(words))
@@ -335,9 +340,13 @@ class Index:
                 hits.update(value for form in (number, *number_forms(number)) if (value := self._hasher.one(form)) in places)
         if self._lengths:
             hits.update(self._several(words, hashes))
+        return frozenset(hits) if hits else NOTHING
+
+    def weigh(self, hits: frozenset[int]) -> dict[int, tuple[int, int]]:
+        """For each set with a hit: how many there are, and the weight of their evidence."""
         found: dict[int, tuple[int, int]] = {}
         for hit in hits:
-            for place in places[hit]:
+            for place in self._places[hit]:
                 count, weight = found.get(place >> 5, (0, 0))
                 found[place >> 5] = (count + 1, weight + (place & 31))
         return found

@@ -269,10 +269,10 @@ class Completions:
         """
         fingerprints = self._access.fingerprints
         if parts is None:
-            provenance = fingerprints.label_text(read.text())
+            provenance = fingerprints.label_parts(read.texts)
         else:
             provenance = provenance_of(part.provenance for part in parts)
-            for match in fingerprints.match(read.text()):
+            for match in fingerprints.match_parts(read.texts):
                 provenance = provenance.join(Provenance(match.label))
         if raise_to is not None:
             provenance = provenance.join(Provenance(raise_to))
