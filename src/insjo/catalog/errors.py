@@ -77,6 +77,12 @@ class FileNotFound(NotFound):
     code = "PATH_NOT_FOUND"
 
 
+class FilesRemoved(InvalidArgument):
+    """Data files of an older version were deleted by `VACUUM`."""
+
+    code = "DELTA_FILE_NOT_FOUND"
+
+
 class VersionNotFound(InvalidArgument):
     """The table has no such version, or its log no longer reaches back to it."""
 

@@ -221,6 +221,11 @@ def survey_tables(connection: sa.Connection, visible: Visible, catalog_name: str
     return connection.execute(query.order_by(catalogs.c.name, schemas.c.name, tables.c.name).limit(limit)).mappings().all()
 
 
+def fetch_visible_tables(connection: sa.Connection, visible: Visible, ids: Iterable[str]) -> Sequence[Row]:
+    """Rows of those tables among some that the caller may see."""
+    return connection.execute(_TABLE_ROWS.where(tables.c.id.in_(list(ids)), tables.c.id.in_(visible))).mappings().all()
+
+
 def survey_volumes(connection: sa.Connection, visible: Visible, catalog_name: str, schema_name: str, limit: int) -> Sequence[Row]:
     """Visible volumes of one catalog and schema, or of all of them for empty names."""
     query = _within(_VOLUME_ROWS.where(volumes.c.id.in_(visible)), catalog_name, schema_name)

@@ -168,6 +168,12 @@ class ConstraintMissing(NotFound):
     code = "DELTA_CONSTRAINT_DOES_NOT_EXIST"
 
 
+class RetentionTooShort(InvalidArgument):
+    """Files would be deleted that running statements or older versions need."""
+
+    code = "DELTA_VACUUM_RETENTION_PERIOD_TOO_SHORT"
+
+
 class ColumnInUse(FailedPrecondition):
     """A column cannot be changed in this way while a constraint, a key, a partition or another column rests on it."""
 

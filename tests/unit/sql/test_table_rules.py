@@ -143,8 +143,8 @@ def test_columns_are_renamed_dropped_widened_and_moved(desk: Desk) -> None:
     assert desk.run("SELECT * FROM b ORDER BY key").table.to_pylist() == [{"v": 2, "key": 1}, {"v": 4, "key": 3}]
     assert desk.rows("SELECT k, s FROM b@v1 ORDER BY k") == [(1, "x"), (3, "y")]
     assert desk.error("ALTER TABLE b ALTER COLUMN v TYPE SMALLINT").code == "UNSUPPORTED_FEATURE"
-    assert desk.error("ALTER TABLE b DROP COLUMNS (key, v)").code == "INVALID_COLUMN"
-    assert desk.error("ALTER TABLE b RENAME COLUMN key TO V").code == "COLUMN_ALREADY_EXISTS"
+    assert desk.error("ALTER TABLE b DROP COLUMNS (key, v)").code == "INVALID_PARAMETER_VALUE"
+    assert desk.error("ALTER TABLE b RENAME COLUMN key TO V").code == "FIELD_ALREADY_EXISTS"
     desk.run("ALTER TABLE b ALTER COLUMN v SET NOT NULL")
     assert desk.error("INSERT INTO b VALUES (NULL, 2)").code == "DELTA_NOT_NULL_CONSTRAINT_VIOLATED"
     desk.run("ALTER TABLE b ALTER COLUMN v DROP NOT NULL")

@@ -46,6 +46,14 @@ class RemoveAction(msgspec.Struct, rename="camel"):
     deletion_vector: dict[str, Any] | None = None
 
 
+class ChangeAction(msgspec.Struct, rename="camel"):
+    """`cdc`: a file with the rows that a commit changed."""
+
+    path: str
+    size: int = 0
+    partition_values: dict[str, str | None] | None = None
+
+
 class SidecarAction(msgspec.Struct):
     """`sidecar`: more actions lie in another file."""
 
@@ -57,6 +65,7 @@ class Action(msgspec.Struct, rename="camel"):
 
     add: AddAction | None = None
     remove: RemoveAction | None = None
+    cdc: ChangeAction | None = None
     meta_data: dict[str, Any] | None = None
     protocol: dict[str, Any] | None = None
     commit_info: dict[str, Any] | None = None

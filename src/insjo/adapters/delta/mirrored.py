@@ -20,6 +20,7 @@ from insjo.adapters.delta import commit as commits
 from insjo.adapters.delta import log
 from insjo.adapters.delta.copies import DeltaCopies
 from insjo.adapters.delta.storage import DeltaStorage
+from insjo.adapters.delta.unneeded import FoundFile, is_data
 from insjo.catalog.errors import StorageUnavailable, TableDamaged
 from insjo.kernel.errors import InsjoError
 
@@ -104,7 +105,24 @@ class MirroredTables(DeltaStorage):
             store.delete(f"{key}/{file.path}" for file in files if ".." not in Path(file.path).parts)
         super().discard(location, files)
 
+    def vacuum(self, location: str, cutoff: datetime, *, dry_run: bool) -> list[str]:
+        """See the port."""
+        self._sync(location, None)
+        return super().vacuum(location, cutoff, dry_run=dry_run)
+
     # ------------------------------------------------------------------------------------------------------------- details
+
+    def _files_below(self, location: str) -> Iterable[FoundFile]:
+        store, key = self._mirror.place(location)
+        for each in store.list(f"{key}/"):
+            path = each.key.removeprefix(f"{key}/")
+            if is_data(path):
+                yield FoundFile(path, int(each.modified_at.timestamp() * 1000))
+
+    def _delete(self, location: str, paths: Sequence[str]) -> None:
+        store, key = self._mirror.place(location)
+        store.delete([f"{key}/{path}" for path in paths])
+        super()._delete(location, paths)
 
     def _sync(self, location: str, known: int | None) -> None:
         """Copy the log entries that came since; `known` is a version that the local copy is known to have."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from insjo.adapters.delta import commit as commits
-from insjo.adapters.delta import log, replay
-from insjo.catalog.errors import CommitConflict, TimestampTooEarly, TimestampTooLate
+from insjo.adapters.delta import log, replay, unneeded
+from insjo.catalog.errors import CommitConflict, FilesRemoved, TimestampTooEarly, TimestampTooLate
 from insjo.catalog.types import HistoryEntry, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from insjo.catalog.ports import Commit
     from insjo.catalog.types import NewFile
@@ -60,7 +60,11 @@ class DeltaStorage:
             if version is None:
                 newest = self._newest_after(location, held.version)
                 return held if newest == held.version else _snapshot(replay.advance(location, state, newest))
-        return _snapshot(replay.load(location, version, state))
+        found = _snapshot(replay.load(location, version, state))
+        if version is not None and self._log_store is None and any(not Path(file.path).is_file() for file in found.files):
+            message = f"Version {version} of the table cannot be read any more: `VACUUM` deleted data files of it."
+            raise FilesRemoved(message, hint="Choose a later version.")
+        return found
 
     def commit(self, location: str, commit: Commit) -> int:
         """See the port."""
@@ -128,6 +132,26 @@ class DeltaStorage:
             if ".." not in path.parts:
                 with contextlib.suppress(OSError):  # An orphan harms nothing but the room it takes.
                     path.unlink()
+
+    def vacuum(self, location: str, cutoff: datetime, *, dry_run: bool) -> list[str]:
+        """See the port."""
+        cutoff_ms = (cutoff - _EPOCH) // timedelta(milliseconds=1)
+        versions, times = self._timeline(location)
+        first = versions[max(bisect.bisect_right(times, cutoff_ms) - 1, 0)] if versions else 0
+        gone = unneeded.unneeded(location, self._files_below(location), cutoff_ms, first)
+        if not dry_run:
+            self._delete(location, gone)
+        return gone
+
+    def _files_below(self, location: str) -> Iterable[unneeded.FoundFile]:
+        """What lies in the folder of a table."""
+        return unneeded.files_below(location)
+
+    def _delete(self, location: str, paths: Sequence[str]) -> None:
+        """Delete files of a table; those that are gone already are no error."""
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                (Path(location) / path).unlink()
 
     def _newest_after(self, location: str, version: int) -> int:
         """The newest version, found by asking for the next one until it is not there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,17 @@ from insjo.catalog.types import ResolvedTable, Table, TableName, TableType
 from insjo.kernel.errors import InsjoError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import sqlalchemy as sa
 
+    from insjo.access.types import Label
     from insjo.catalog.service.files import Files
     from insjo.catalog.service.parts import Parts
     from insjo.catalog.service.snapshots import Snapshots
     from insjo.kernel.context import RequestContext
 
+_WORD = re.compile(r"\w+")
 NAMES_MAX = 500
 """Tables that one statement may name."""
 
@@ -109,7 +112,7 @@ class Resolution:
         table = replace(table, columns=snapshot.columns, partition_columns=snapshot.partition_columns)
         if table.table_type is TableType.EXTERNAL:
             labels = self._with_place(table, labels)
-        return ResolvedTable(table, snapshot, labels.label, labels.columns)
+        return ResolvedTable(table, snapshot, labels.label, _with_computed(table, labels))
 
     def _with_place(self, table: Table, labels: LabelSet) -> LabelSet:
         """Labels joined with that of the directory in whose files the rows lie; whoever labels the files labels the table."""
@@ -117,6 +120,18 @@ class Resolution:
         if place is None:
             return labels
         return LabelSet(labels.label.join(place), {name: each.join(place) for name, each in labels.columns.items()})
+
+
+def _with_computed(table: Table, labels: LabelSet) -> Mapping[str, Label]:
+    """Labels of columns, where a computed column has those of all columns that its expression names."""
+    found = dict(labels.columns)
+    for column in table.columns:
+        if column.generated and labels.columns:
+            words = {word.lower() for word in _WORD.findall(column.generated)}
+            for name, label in labels.columns.items():
+                if name in words:
+                    found[column.name.lower()] = found.get(column.name.lower(), labels.label).join(label)
+    return found
 
 
 def _raise_all(problems: list[InsjoError]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from insjo.access.errors import TableNotFound
@@ -18,7 +19,7 @@ from insjo.catalog.service.parts import (
     refuse_reserved,
     table_of,
 )
-from insjo.catalog.service.properties import CONSTRAINTS, storage_properties
+from insjo.catalog.service.properties import CONSTRAINTS, retention_s, storage_properties
 from insjo.catalog.types import ResolvedTable, Table, TableName, TableType
 from insjo.kernel.errors import AlreadyExists, did_you_mean
 from insjo.kernel.paging import Page, PageRequest, page_of
@@ -138,6 +139,22 @@ class Tables(TableCreation):
             )
             return self._writes.put(write, commit)
 
+    def retention_s(self, ctx: RequestContext, name: TableName) -> int:
+        """How long files that the table no longer has are kept, in seconds; needs MODIFY."""
+        table = self._resolution.find(ctx, name, Privilege.MODIFY)
+        return retention_s(self._snapshots.current(table.id, table.location).properties if table.has_files else {})
+
+    def vacuum(self, ctx: RequestContext, name: TableName, *, retain_s: int, dry_run: bool) -> Sequence[str]:
+        """Delete files that no version of the last `retain_s` seconds needs; gives their names below the table's folder.  Needs MODIFY."""
+        with self._writes.begin(ctx, name) as write:
+            cutoff = self._parts.clock.now() - timedelta(seconds=retain_s)
+            gone = self._parts.storage.vacuum(write.location, cutoff, dry_run=dry_run)
+            if gone and not dry_run:
+                self._snapshots.forget(write.table.id)
+                with self._parts.database.write() as connection:
+                    self._parts.changed(ctx, "table.vacuum", write.table.full_name, write.table.id, connection=connection)
+            return gone
+
     # ------------------------------------------------------------------------------------------------------------ changing
 
     def add_columns(self, ctx: RequestContext, name: TableName, columns: Sequence[Column]) -> Table:
@@ -179,11 +196,6 @@ class Tables(TableCreation):
         with self._parts.database.write() as connection:
             store.update(connection, store.tables, table.id, {"keys": store.keys_to_json(keys), **self._parts.touched(ctx)})
             self._parts.changed(ctx, "table.update", table.full_name, table.id, connection=connection)
-
-    def rename_column_label(self, table_id: str, column: str, new_name: str) -> None:
-        """Let the label of a column follow its new name; call it before the commit that renames."""
-        with self._parts.database.write() as connection:
-            self._parts.access.labels.rename_column(table_id, column, new_name, connection=connection)
 
     def update(
         self,

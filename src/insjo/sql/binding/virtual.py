@@ -74,6 +74,11 @@ class VirtualTables:
             "columns": lambda ctx: information.columns(ctx, catalog),
             "views": lambda ctx: information.views(ctx, catalog),
             "volumes": lambda ctx: information.volumes(ctx, catalog),
+            "table_constraints": lambda ctx: information.table_constraints(ctx, catalog),
+            "key_column_usage": lambda ctx: information.key_column_usage(ctx, catalog),
+            "referential_constraints": lambda ctx: information.referential_constraints(ctx, catalog),
+            "constraint_column_usage": lambda ctx: information.constraint_columns(ctx, catalog),
+            "constraint_table_usage": lambda ctx: information.constraint_tables(ctx, catalog),
             "table_privileges": lambda ctx: self._privileges.of_tables(ctx, catalog),
             "schema_privileges": lambda ctx: self._privileges.of_schemas(ctx, catalog),
             "catalog_privileges": lambda ctx: self._privileges.of_catalogs(ctx, catalog),
@@ -126,10 +131,18 @@ _INFORMATION: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "columns": _shape(
         "table_catalog, table_schema, table_name, column_name, ordinal_position int, column_default, is_nullable, full_data_type, "
-        "data_type, character_maximum_length bigint, numeric_precision int, numeric_scale int, is_identity, is_updatable, "
-        "partition_index int, comment",
+        "data_type, character_maximum_length bigint, character_octet_length bigint, numeric_precision int, numeric_precision_radix int, "
+        "numeric_scale int, datetime_precision int, interval_type, interval_precision int, maximum_cardinality bigint, is_identity, "
+        "identity_generation, identity_start, identity_increment, identity_maximum, identity_minimum, identity_cycle, is_generated, "
+        "generation_expression, is_system_time_period_start, is_system_time_period_end, system_time_period_timestamp_generation, "
+        "is_updatable, partition_index int, comment",
     ),
-    "views": _shape("table_catalog, table_schema, table_name, view_definition, check_option, is_updatable, is_insertable_into"),
+    "views": _shape("table_catalog, table_schema, table_name, view_definition, check_option, is_updatable, is_insertable_into, sql_path, "
+                    "is_materialized"),
+    "check_constraints": _shape("constraint_catalog, constraint_schema, constraint_name, check_clause, sql_path"),
+    "constraint_column_usage": _shape("table_catalog, table_schema, table_name, column_name, constraint_catalog, constraint_schema, "
+                                      "constraint_name"),
+    "constraint_table_usage": _shape("table_catalog, table_schema, table_name, constraint_catalog, constraint_schema, constraint_name"),
     "volumes": _shape(
         f"volume_catalog, volume_schema, volume_name, volume_type, volume_owner, comment, storage_location, {_AUDIT}",
     ),

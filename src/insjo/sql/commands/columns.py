@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from insjo.access.service.tags import GOVERNED
 from insjo.access.types import Privilege
 from insjo.catalog.errors import ColumnAlreadyExists, InvalidColumn
 from insjo.kernel.errors import InvalidArgument, did_you_mean
@@ -65,6 +66,7 @@ def drop_columns(x: Execution, command: DropColumns) -> Outcome:
             column = found(columns, each, table.full_name)
             refuse_users(table, write, column.name)
             _refuse_layout(write, table.properties, column.name)
+            _refuse_guarded(x, write, column.name)
         kept = [column for column in columns if column.name.lower() not in gone]
         if not kept:
             message = "A table needs at least one column."
@@ -83,11 +85,14 @@ def rename_column(x: Execution, command: RenameColumn) -> Outcome:
         old = found(columns, command.column, table.full_name)
         refuse_users(table, write, old.name)
         _refuse_layout(write, table.properties, old.name)
+        _refuse_guarded(x, write, old.name)
         if command.new_name.lower() in {each.name.lower() for each in columns if each is not old}:
             message = f"The table `{table.full_name}` has a column `{command.new_name}` already."
             raise ColumnAlreadyExists(message)
         renamed = [replace(each, name=command.new_name) if each is old else each for each in columns]
-        tables.rename_column_label(write.table.id, old.name, command.new_name)
+        label = x.tools.access.labels.effective(write.table.id, old.name)
+        if label != x.tools.access.labels.effective(write.table.id):  # The old name keeps its own: older versions have that column.
+            x.tools.access.labels.raise_derived(x.ctx, write.table.id, label, command.new_name)
         sources = {new.name: each.name for new, each in zip(renamed, columns, strict=True)}
         _write_again(x, write, renamed, sources, "RENAME COLUMN", {"oldColumnPath": old.name, "newColumnPath": command.new_name})
     return nothing()
@@ -101,6 +106,19 @@ def _refuse_layout(write: TableWrite, properties: Mapping[str, str], column: str
     if column.lower() in {each.lower() for each in clustering_of(properties)}:
         message = f"The table is clustered by `{column}`."
         raise ColumnInUse(message, hint="Write first `ALTER TABLE ... CLUSTER BY NONE`.")
+
+
+def _refuse_guarded(x: Execution, write: TableWrite, column: str) -> None:
+    """A column on which a filter, a mask or a tag rests keeps its name: older versions of the table are guarded by that name too."""
+    names = [each.name for each in write.snapshot.columns]
+    guards = x.tools.access.protections.of(x.ctx, write.table.id, names)
+    own = x.tools.access.protections.own(write.table.id)
+    _, tagged = x.tools.access.tags.effective(write.table.id)
+    folded = column.lower()
+    words = [key for key in tagged.get(folded, {}) if not key.startswith(GOVERNED)]  # A label stays on both names anyway.
+    if folded in guards.columns() | own.columns() or folded in guards.masks or folded in own.masks or words:
+        message = f"A row filter, a column mask or a tag rests on the column `{column}`."
+        raise ColumnInUse(message, hint="Take it off first.")
 
 
 def alter_column(x: Execution, command: AlterColumn) -> Outcome:

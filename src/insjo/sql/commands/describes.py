@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from insjo.access.types import Privilege
 from insjo.catalog.errors import WrongTableType
+from insjo.catalog.service.properties import CONSTRAINTS
 from insjo.catalog.types import INFORMATION_SCHEMA, TableType
 from insjo.kernel.errors import InvalidArgument, did_you_mean
 from insjo.sql.binding.binder import table_provenance
 from insjo.sql.binding.needs import Need
 from insjo.sql.commands.execution import Outcome, table_outcome
+from insjo.sql.commands.hidden import protection_of
+from insjo.sql.commands.rules import checks_of
+from insjo.sql.commands.tables import clustering_of
 from insjo.sql.dialect.types import Kind, parse_type
 
 if TYPE_CHECKING:
@@ -158,6 +162,8 @@ def _as_json(x: Execution, table: Table) -> dict[str, object]:
                 "type": _type_json(parse_type(column.type_text)),
                 "nullable": column.nullable,
                 **({"comment": column.comment} if column.comment else {}),
+                **({"default": column.default} if column.default else {}),
+                **({"generation_expression": column.generated} if column.generated else {}),
             }
             for column in table.columns
         ],
@@ -254,6 +260,8 @@ def _history(x: Execution, command: Describe) -> Outcome:
     """Commits of a table, newest first; they tell about its rows, so they have its label."""
     name = x.names.table(command.name)
     entries = x.tools.catalog.tables.history(x.ctx, name, 1000)
+    (found,) = x.tools.catalog.tables.resolve_many(x.ctx, [name], Privilege.SELECT)
+    guarded = bool(protection_of(x, found))  # Numbers and conditions of changes tell of rows that the caller may not see.
     rows = [
         (
             entry.version,
@@ -261,22 +269,31 @@ def _history(x: Execution, command: Describe) -> Outcome:
             None,
             entry.user or None,
             entry.operation,
-            sorted(entry.parameters.items()),
+            [] if guarded else sorted(entry.parameters.items()),
             None,
             None,
             None,
             entry.version - 1 if entry.version else None,
             "WriteSerializable",
             None,
-            sorted(entry.metrics.items()),
+            [] if guarded else sorted(entry.metrics.items()),
             None,
             "Insjo",
         )
         for entry in entries
     ]
-    (found,) = x.tools.catalog.tables.resolve_many(x.ctx, [name], Privilege.SELECT)
     provenance = table_provenance(found, found.table.columns)
     return table_outcome(_HISTORY, rows, provenance=provenance, needs=(Need(Privilege.SELECT, found.table.id),))
+
+
+def schema_features(columns: Sequence[Column]) -> set[str]:
+    """Features of Delta that the columns of a table use."""
+    found = {"timestampNtz"} if any("timestamp_ntz" in column.type_text for column in columns) else set()
+    for column in columns:
+        found |= {"allowColumnDefaults"} if column.default else set()
+        found |= {"generatedColumns"} if column.generated else set()
+        found |= {"identityColumns"} if column.identity is not None else set()
+    return found
 
 
 def _detail(x: Execution, command: Describe) -> Outcome:
@@ -287,6 +304,9 @@ def _detail(x: Execution, command: Describe) -> Outcome:
     if snapshot is None or table.table_type not in {TableType.MANAGED, TableType.EXTERNAL}:
         message = f"`{table.full_name}` is not a table with files."
         raise WrongTableType(message)
+    guarded = bool(protection_of(x, found))
+    natures, checks = schema_features(table.columns), checks_of(snapshot.properties)
+    features = sorted({*natures, *(("checkConstraints",) if checks else ())})
     row: Sequence[object] = (
         "delta",
         table.id,
@@ -296,14 +316,14 @@ def _detail(x: Execution, command: Describe) -> Outcome:
         table.created_at,
         snapshot.timestamp,
         list(snapshot.partition_columns),
-        [],
-        len(snapshot.files),
-        snapshot.size_bytes,
-        sorted(table.properties.items()),
+        clustering_of(table.properties),
+        None if guarded else len(snapshot.files),
+        None if guarded else snapshot.size_bytes,
+        sorted({**table.properties, **{CONSTRAINTS + name: text for name, text in checks.items()}}.items()),
         1,
-        2,
-        [],
-        sorted({"numRows": snapshot.rows}.items()) if snapshot.rows is not None else [],
+        7 if features else 2,
+        features,
+        sorted({"numRows": snapshot.rows}.items()) if snapshot.rows is not None and not guarded else [],
     )
     needs = (Need(Privilege.SELECT, table.id),)
     return table_outcome(_DETAIL, [row], provenance=table_provenance(found, ()), needs=needs)

@@ -6,7 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from insjo.catalog.types import TableName, TableType
+from insjo.sql.commands.constraints import FOREIGN, PRIMARY
 from insjo.sql.commands.execution import Outcome, table_outcome
+from insjo.sql.commands.hidden import refuse_protected
+from insjo.sql.commands.rules import checks_of
+from insjo.sql.commands.tables import CLUSTERING, clustering_of
 from insjo.sql.dialect.names import all_functions
 from insjo.sql.dialect.types import parse_type
 from insjo.sql.errors import UnsupportedFeature
@@ -14,7 +18,7 @@ from insjo.sql.errors import UnsupportedFeature
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from insjo.catalog.types import Table
+    from insjo.catalog.types import Column, Table
     from insjo.sql.commands.execution import Execution
     from insjo.sql.parsing.nodes import Show
 
@@ -202,6 +206,7 @@ def _partitions(x: Execution, command: Show) -> Outcome:
     if found.snapshot is None or not found.snapshot.partition_columns:
         message = f"`{found.table.full_name}` has no partitions."
         raise UnsupportedFeature(message, details={"feature": "SHOW PARTITIONS of a table without partitions"})
+    refuse_protected(x, found, "SHOW PARTITIONS")
     names = found.snapshot.partition_columns
     values = {
         tuple(None if value is None else str(value) for value in _partition(file.partition_values, names)) for file in found.snapshot.files
@@ -220,29 +225,67 @@ def _partition(values: object, names: Iterable[str]) -> list[object]:
 
 def _create_table(x: Execution, command: Show) -> Outcome:
     table = x.tools.catalog.tables.get(x.ctx, x.names.table(command.scope))
-    return table_outcome(_texts("createtab_stmt"), [(create_statement(table, own=table.owner == x.ctx.principal.name),)])
+    own = table.owner == x.ctx.principal.name
+    return table_outcome(_texts("createtab_stmt"), [(create_statement(table, _constraint_lines(x, table), own=own),)])
 
 
-def create_statement(table: Table, *, own: bool) -> str:
+def _constraint_lines(x: Execution, table: Table) -> list[str]:
+    """Keys and checks as CREATE TABLE has them; a foreign key to a table that the caller may not see is left out."""
+    if not table.has_files:
+        return []
+    lines = [
+        f"CONSTRAINT {_quoted(name)} CHECK ({condition})"
+        for name, condition in checks_of(x.tools.catalog.tables.snapshot(table.id).properties).items()
+    ]
+    parents = x.tools.catalog.information.names_of(x.ctx, [key.parent_id for key in table.keys if key.kind == FOREIGN])
+    for key in table.keys:
+        columns = ", ".join(_quoted(name) for name in key.columns)
+        tail = " RELY" if key.rely else ""
+        if key.kind == PRIMARY:
+            lines.append(f"CONSTRAINT {_quoted(key.name)} PRIMARY KEY ({columns}){tail}")
+        elif key.parent_id in parents:
+            pointed = f"{parents[key.parent_id]} ({', '.join(_quoted(name) for name in key.parent_columns)})"
+            lines.append(f"CONSTRAINT {_quoted(key.name)} FOREIGN KEY ({columns}) REFERENCES {pointed}{tail}")
+    return lines
+
+
+def _nature(column: Column) -> str:
+    """What stands behind the type of a column."""
+    text = "" if column.nullable else " NOT NULL"
+    if column.generated:
+        text += f" GENERATED ALWAYS AS ({column.generated})"
+    if column.default:
+        text += f" DEFAULT {column.default}"
+    if column.identity is not None:
+        kind = "BY DEFAULT" if column.identity.explicit else "ALWAYS"
+        text += f" GENERATED {kind} AS IDENTITY (START WITH {column.identity.start} INCREMENT BY {column.identity.step})"
+    return text
+
+
+def create_statement(table: Table, constraints: Sequence[str] = (), *, own: bool) -> str:
     """The statement that would make the table; the query of a view is for its owner."""
     lines = []
     for column in table.columns:
         parts = [f"  {_quoted(column.name)}"]
         if not table.is_view:
-            parts.append(column.type_text.upper() + ("" if column.nullable else " NOT NULL"))
+            parts.append(column.type_text.upper() + _nature(column))
         if column.comment:
             parts.append(f"COMMENT {_literal(column.comment)}")
         lines.append(" ".join(parts))
+    lines += [f"  {each}" for each in constraints]
     kind = "VIEW" if table.is_view else "TABLE"
     text = f"CREATE {kind} {table.full_name} (\n" + ",\n".join(lines) + ")"
     if not table.is_view:
         text += "\nUSING delta"
     if table.partition_columns:
         text += f"\nPARTITIONED BY ({', '.join(_quoted(name) for name in table.partition_columns)})"
+    if clustering := clustering_of(table.properties):
+        text += f"\nCLUSTER BY ({', '.join(_quoted(name) for name in clustering)})"
     if table.comment:
         text += f"\nCOMMENT {_literal(table.comment)}"
-    if table.properties:
-        listed = ",\n".join(f"  {_literal(key)} = {_literal(value)}" for key, value in sorted(table.properties.items()))
+    shown = {key: value for key, value in table.properties.items() if key != CLUSTERING}
+    if shown:
+        listed = ",\n".join(f"  {_literal(key)} = {_literal(value)}" for key, value in sorted(shown.items()))
         text += f"\nTBLPROPERTIES (\n{listed})"
     if table.is_view and own:
         text += f"\nAS {table.view_definition}"
@@ -264,10 +307,19 @@ def _principals(x: Execution, command: Show) -> Outcome:
     return table_outcome(_texts("name"), [(each.name,) for each in found.items if fits(each.name)])
 
 
-def _no_keys(x: Execution, command: Show) -> Outcome:
-    """Keys, for the drivers: Insjö keeps none."""
-    del x, command
-    return table_outcome(_texts(*_KEYS_OF_DRIVERS), [])
+def _keys(x: Execution, command: Show) -> Outcome:
+    """SHOW KEYS and SHOW FOREIGN KEYS, for the drivers."""
+    kind = FOREIGN if command.what.startswith("FOREIGN") else PRIMARY
+    catalog = command.scope[0].lower() if command.scope else ""
+    schema_fits, table_fits = matcher(command.patterns.get("SCHEMA")), matcher(command.patterns.get("TABLE"))
+    rows = [
+        (column, table.catalog, table.schema, table.name, at, key.name)
+        for table in x.tools.catalog.information.survey(x.ctx, catalog)
+        for key in table.keys
+        if key.kind == kind and schema_fits(table.schema) and table_fits(table.name)
+        for at, column in enumerate(key.columns, 1)
+    ]
+    return table_outcome([(name, "int" if name == "keySeq" else "string") for name in _KEYS_OF_DRIVERS], rows)
 
 
 def _schema_of(x: Execution, command: Show) -> tuple[str, str]:
@@ -298,7 +350,7 @@ _SHOWERS: dict[str, Callable[[Execution, Show], Outcome]] = {
     "CREATE TABLE": _create_table,
     "USERS": _principals,
     "GROUPS": _principals,
-    "KEYS": _no_keys,
-    "PRIMARY KEYS": _no_keys,
-    "FOREIGN KEYS": _no_keys,
+    "KEYS": _keys,
+    "PRIMARY KEYS": _keys,
+    "FOREIGN KEYS": _keys,
 }

@@ -202,6 +202,16 @@ class Cursor:
             raise self.error()
         return self.text[start.start : last.end + 1]
 
+    def before(self, word: str) -> str:
+        """The text up to a word, or to the end."""
+        start = self.peek()
+        first = self.index
+        while not self.at_end and self.word() != word:
+            self.index += 1
+        if start is None or self.index == first:
+            raise self.error()
+        return self.text[start.start : self.tokens[self.index - 1].end + 1]
+
     def rest(self) -> str:
         """All text from here to the end, without a closing semicolon; moves to the end."""
         token = self.peek()

@@ -508,10 +508,12 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Optimize:
-    """OPTIMIZE: puts small files together."""
+    """OPTIMIZE: puts small files together; with `zorder`, or `full` of a clustered table, it sorts all of them."""
 
     name: NamePath
     where: exp.Expr | None = None
+    zorder: tuple[str, ...] = ()
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from insjo.sql.errors import SyntaxInvalid
-from insjo.sql.parsing.columns import refuse
+from insjo.sql.parsing.columns import names, refuse
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.nodes import (
     DeclareVariable,
@@ -144,14 +144,14 @@ def optimize(cursor: Cursor) -> Optimize:
     """OPTIMIZE name [FULL] [WHERE condition]."""
     cursor.expect("OPTIMIZE")
     name = cursor.path()
-    cursor.accept("FULL")
-    if cursor.looks_at("ZORDER"):
-        raise refuse("OPTIMIZE ... ZORDER BY")
+    full = cursor.accept("FULL")
+    where = None
     if cursor.accept("WHERE"):
-        text = cursor.rest()
-        tree = parse_tree("SELECT 1 WHERE " + text)
-        return Optimize(name, tree.args["where"].this)
-    return Optimize(name)
+        where = parse_tree("SELECT 1 WHERE " + cursor.before("ZORDER")).args["where"].this
+    zorder: tuple[str, ...] = ()
+    if cursor.accept("ZORDER", "BY"):
+        zorder = names(cursor)
+    return Optimize(name, where, zorder, full=full)
 
 
 def vacuum(cursor: Cursor) -> Vacuum:
