@@ -309,5 +309,5 @@ def test_what_is_not_there_says_so_by_name(w: WorkspaceClient) -> None:
         list(w.jobs.list())
     with pytest.raises(NotImplemented, match=r"/api/2\.1/clusters/list"):
         list(w.clusters.list())
-    with pytest.raises(NotImplemented, match=r"/api/2\.0/secrets/scopes/list"):
-        list(w.secrets.list_scopes())
+    with pytest.raises(NotImplemented, match=r"/api/2\.0/instance-pools/list"):
+        list(w.instance_pools.list())

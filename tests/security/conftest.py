@@ -99,6 +99,10 @@ def _fill(admin: Door) -> dict[str, str]:
     stored = admin.call("PUT", f"/api/2.0/fs/files{folder}/{CANARY}.txt", raw=f"{CANARY} is written here".encode())
     assert stored.status == HTTPStatus.NO_CONTENT, stored.text
     statement = admin.must(f"SELECT * FROM {CANARY}_cat.{CANARY}_sch.{CANARY}_tab")
+    target = f"{CANARY}_cat.{CANARY}_sch.{CANARY}_loaded"
+    loading = {"path": f"{folder}/{CANARY}.txt", "target": target, "format": "csv", "options": {"header": "false"}}
+    load = admin.call("POST", "/api/insjo/v1/ingest/loads", loading)
+    assert load.status == HTTPStatus.ACCEPTED, load.text
     token = admin.call("POST", "/api/2.0/token/create", {"comment": CANARY}).json()
     me = admin.call("GET", "/api/2.0/preview/scim/v2/Me").json()
     return _furnish(admin) | {
@@ -109,6 +113,7 @@ def _fill(admin: Door) -> dict[str, str]:
         "file": f"{folder}/{CANARY}.txt",
         "folder": folder,
         "statement_id": statement["statement_id"],
+        "run_id": load.json()["run_id"],
         "token_id": token["token_info"]["token_id"],
         "user_id": me["id"],
     }

@@ -13,7 +13,7 @@ from insjo.web.openai.door import ROUTES as MODEL_ROUTES
 from tests.security.conftest import CANARY, Guarded
 
 PLACEHOLDER = re.compile(r"\{(\w+)(?::path)?\}")
-IDS = {"/ingest/": "statement_id", "/lakeview/": "dashboard_id", "/sql/queries": "query_id"}
+IDS = {"/ingest/": "run_id", "/lakeview/": "dashboard_id", "/sql/queries": "query_id"}
 """Whose identifier stands for `{id}` in paths with this part."""
 OPEN = {(each.method, each.path) for each in ROUTES if each.needs == "nobody"}
 OWN = {"/sign-out", "/settings/password", "/settings/tokens", "/ui/language"}
@@ -37,6 +37,7 @@ def _filled(path: str, ids: dict[str, str]) -> str:
         "full_name": next((name for kind, name in kinds.items() if f"/{kind}/" in path), f"{full}.{ids['table']}"),
         "path": ids["file"].lstrip("/") if "/fs/" in path else f"{CANARY}.txt",
         "statement_id": ids["statement_id"],
+        "run_id": ids["run_id"],
         "chunk_index": "0",
         "token_id": ids["token_id"],
         "target": f"dashboards/{ids['dashboard_id']}",

@@ -38,6 +38,8 @@ def test_only_these_routes_are_open_to_everybody() -> None:
     open_paths = {each.path for each in ROUTES if each.needs == "nobody"}
     assert open_paths == {
         "/.well-known/databricks-config",
+        "/oidc/.well-known/oauth-authorization-server",
+        "/oidc/v1/token",
         "/sign-in",
         "/sign-in/{secret}",
         "/ui/language",

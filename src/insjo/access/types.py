@@ -85,6 +85,25 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """A secret with which a program signs in as a service principal, as lists show it."""
+
+    id: str
+    principal_id: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """A short-lived access token of a program."""
+
+    value: str = field(repr=False)
+    expires_in_s: int
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Answer to: may this principal do this?
 

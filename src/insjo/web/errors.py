@@ -116,7 +116,9 @@ def openai_body(error: InsjoError, status: int) -> dict[str, object]:
 
 def scim_body(error: InsjoError, status: int) -> dict[str, object]:
     """Error body of SCIM 2.0 (RFC 7644, 3.12)."""
-    return {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "detail": str(error), "status": str(status)}
+    body: dict[str, object] = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "detail": str(error), "status": str(status)}
+    kind = {"ALREADY_EXISTS": "uniqueness", "INVALID_ARGUMENT": "invalidValue"}.get(error.kind)
+    return body | ({"scimType": kind} if kind else {})
 
 
 def insjo_body(error: InsjoError, status: int) -> dict[str, object]:

@@ -18,6 +18,7 @@ from insjo.access.errors import (
     WeakPassword,
     WrongCredential,
 )
+from insjo.access.service.client_secrets import TOKEN_PREFIX as CLIENT_TOKEN_PREFIX
 from insjo.access.store import credentials as store
 from insjo.access.store import principals as principal_store
 from insjo.access.store.changes import DatabaseError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
     from insjo.access.service.audit import Audit
+    from insjo.access.service.client_secrets import ClientSecrets
     from insjo.access.service.principals import Principals
     from insjo.access.store.changes import Changes
     from insjo.access.types import Principal
@@ -61,8 +63,19 @@ def _hash(secret: str) -> str:
 class Tokens:
     """Personal access tokens; the value is shown once, at creation."""
 
-    def __init__(self, *, database: Database, clock: Clock, changes: Changes, audit: Audit, principals: Principals, ttl_s: int) -> None:
-        """Everything by keyword; `ttl_s` is the lifetime of a token that asks for none."""
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        changes: Changes,
+        audit: Audit,
+        principals: Principals,
+        ttl_s: int,
+        clients: ClientSecrets,
+    ) -> None:
+        """Everything by keyword; `ttl_s` is the lifetime of a token that asks for none, `clients` knows the tokens of programs."""
+        self._clients = clients
         self._database = database
         self._clock = clock
         self._changes = changes
@@ -110,6 +123,8 @@ class Tokens:
         Raises:
             WrongCredential: When it is unknown or expired, or its owner deactivated.
         """
+        if value.startswith(CLIENT_TOKEN_PREFIX):
+            return self._clients.authenticate(value)
         now = self._clock.now()
         found = None
         if value.startswith(TOKEN_PREFIX) and len(value) <= SECRET_CHARS_MAX:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from insjo.access.service.audit import AUDIT_TABLE, Audit
 from insjo.access.service.authority import Authority
+from insjo.access.service.client_secrets import ClientSecrets
 from insjo.access.service.credentials import Passwords, Sessions, SignInLinks, Tokens
 from insjo.access.service.fingerprints import Fingerprints
 from insjo.access.service.flow import Clearances, Flows
@@ -58,6 +59,14 @@ class Access:
             authority=self.authority,
             principals=self.principals,
         )
+        self.client_secrets = ClientSecrets(
+            database=database,
+            clock=clock,
+            changes=self._changes,
+            audit=self.audit,
+            principals=self.principals,
+            key=_derive(key, "oauth"),
+        )
         self.tokens = Tokens(
             database=database,
             clock=clock,
@@ -65,6 +74,7 @@ class Access:
             audit=self.audit,
             principals=self.principals,
             ttl_s=settings.token_ttl_s,
+            clients=self.client_secrets,
         )
         self.sessions = Sessions(database=database, clock=clock, ttl_s=settings.session_ttl_s)
         self.signin_links = SignInLinks(database=database, clock=clock, audit=self.audit, ttl_s=settings.signin_link_ttl_s)

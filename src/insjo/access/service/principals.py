@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 BUILT_IN: Final = frozenset({ADMINS_ID, EVERYBODY_ID, SYSTEM.id})
 SUGGESTIONS_MAX: Final = 2000
 GROUPS_MAX: Final = 10_000
+UUID_CHARS: Final = 36
 _NAME = re.compile(
     r"[^\x00-\x20\x7f`\"'\\/,;<>\u200b-\u200f\u2028-\u202e\ufeff](?:[^\x00-\x1f\x7f`\"'\\/,;<>\u200b-\u200f\u2028-\u202e\ufeff]{0,254})"
 )
@@ -100,9 +101,12 @@ class Principals:
             return store.fetch_by_name(connection, " ".join(name.lower().split()))
 
     def by_name(self, name: str, *, connection: sa.Connection | None = None) -> Principal:
-        """Principal by name in any case; raises PrincipalNotFound with the nearest name."""
+        """Principal by name in any case, a service principal also by its identifier; raises PrincipalNotFound with the nearest name."""
         with self._changes.reading(connection) as reading:
             found = store.fetch_by_name(reading, " ".join(name.lower().split()))
+            if found is None and len(name) == UUID_CHARS:  # Databricks calls service principals by their identifier.
+                programs = store.fetch(reading, name.lower())
+                found = programs if programs and programs.kind == "service_principal" and programs.active else None
             if found:
                 return found
             names = [each.name for each in store.fetch_page(reading, None, "", SUGGESTIONS_MAX, "")]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from insjo.access.store.changes import NameTaken, unique
 from insjo.access.store.principals import principal_columns, principal_of
-from insjo.access.store.tables import attempts, passwords, principals, sessions, signin_links, tokens
-from insjo.access.types import Token
+from insjo.access.store.tables import attempts, client_secrets, passwords, principals, sessions, signin_links, tokens
+from insjo.access.types import ClientSecret, Token
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TOKEN = (tokens.c.id, tokens.c.principal_id, tokens.c.comment, tokens.c.created_at, tokens.c.expires_at, tokens.c.last_used_at)
 _PRINCIPAL = principal_columns()
+_CLIENT_SECRET = (client_secrets.c.id, client_secrets.c.principal_id, client_secrets.c.created_at, client_secrets.c.expires_at)
 
 
 def insert_token(connection: sa.Connection, token: Token, value_hash: str) -> None:
@@ -80,9 +81,42 @@ def delete_token(connection: sa.Connection, token_id: str) -> None:
 
 
 def delete_expired(connection: sa.Connection, now: datetime) -> None:
-    """Drop what has expired: sessions, links and tokens."""
-    for table in (sessions, signin_links, tokens):
+    """Drop what has expired: sessions, links, tokens and secrets of programs."""
+    for table in (sessions, signin_links, tokens, client_secrets):
         connection.execute(sa.delete(table).where(table.c.expires_at <= now))
+
+
+def insert_client_secret(connection: sa.Connection, secret: ClientSecret, value_hash: str) -> None:
+    """New secret of a program."""
+    values = {"id": secret.id, "principal_id": secret.principal_id, "created_at": secret.created_at, "expires_at": secret.expires_at}
+    connection.execute(sa.insert(client_secrets).values(hash=value_hash, **values))
+
+
+def fetch_client_secrets(connection: sa.Connection, principal_id: str, limit: int) -> list[ClientSecret]:
+    """Secrets of a service principal in order of creation."""
+    query = sa.select(*_CLIENT_SECRET).where(client_secrets.c.principal_id == principal_id)
+    return [ClientSecret(*row) for row in connection.execute(query.order_by(client_secrets.c.id).limit(limit))]
+
+
+def fetch_client(
+    connection: sa.Connection, now: datetime, *, value_hash: str = "", secret_id: str = ""
+) -> tuple[Principal, ClientSecret] | None:
+    """Active service principal of a secret that has not expired, by the secret's hash or identifier, and the secret."""
+    one = client_secrets.c.hash == value_hash if value_hash else client_secrets.c.id == secret_id
+    query = (
+        sa.select(*_PRINCIPAL, *_CLIENT_SECRET)
+        .join(client_secrets, client_secrets.c.principal_id == principals.c.id)
+        .where(one, client_secrets.c.expires_at > now, principals.c.active.is_(sa.true()))
+    )
+    row: Any = connection.execute(query).first()
+    width = len(_CLIENT_SECRET)
+    return (principal_of(row[:-width]), ClientSecret(*row[-width:])) if row else None
+
+
+def delete_client_secret(connection: sa.Connection, principal_id: str, secret_id: str) -> bool:
+    """End a secret; whether there was one."""
+    gone = sa.delete(client_secrets).where(client_secrets.c.id == secret_id, client_secrets.c.principal_id == principal_id)
+    return connection.execute(gone).rowcount > 0
 
 
 def insert_session(connection: sa.Connection, value_hash: str, principal_id: str, now: datetime, expires_at: datetime) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from insjo.access.store.tables import grants, members, principals, sessions, signin_links, tokens
+from insjo.access.store.tables import client_secrets, grants, members, principals, sessions, signin_links, tokens
 from insjo.access.types import ADMINS_ID, EVERYBODY_ID, Principal
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def update(connection: sa.Connection, principal_id: str, values: Mapping[str, ob
 
 
 def end_credentials(connection: sa.Connection, principal_id: str) -> None:
-    """End all sessions, tokens and unused sign-in links."""
-    for table in (sessions, tokens, signin_links):
+    """End all sessions, tokens, secrets of programs and unused sign-in links."""
+    for table in (sessions, tokens, signin_links, client_secrets):
         connection.execute(sa.delete(table).where(table.c.principal_id == principal_id))
 
 

@@ -62,6 +62,16 @@ tokens: Final = sa.Table(
     sa.Column("last_used_at", UtcDateTime),
 )
 
+client_secrets: Final = sa.Table(
+    "access_client_secrets",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("principal_id", _ID, sa.ForeignKey("access_principals.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("hash", _HASH, nullable=False, unique=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
 sessions: Final = sa.Table(
     "access_sessions",
     metadata,

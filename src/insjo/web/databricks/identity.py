@@ -12,6 +12,7 @@ from insjo.access.errors import PrincipalNotFound
 from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
+from insjo.web.databricks import scim
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -22,17 +23,12 @@ if TYPE_CHECKING:
 
 USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Group"
-LIST_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PREFIX = "/api/2.0/preview/scim/v2"
-COUNT_DEFAULT = 100
-COUNT_MAX = 1000
 WORKSPACE_ID = "1"
 """An installation is one workspace, and clients want a number for it."""
 
 WORKSPACE_HEADER = {"x-databricks-org-id": WORKSPACE_ID}
 """`WorkspaceClient.get_workspace_id` reads it."""
-
-FILTER = re.compile(r"""\s*(\w+)\s+(eq|co|sw)\s+"([^"]*)"\s*""", re.IGNORECASE)
 
 
 class UserBody(msgspec.Struct, rename="camel"):
@@ -112,70 +108,29 @@ def group_body(principal: Principal, members: Iterable[Principal]) -> dict[str, 
     }
 
 
-async def _list(call: Call, kind: PrincipalKind) -> list[Principal]:
-    """Principals of a kind, filtered as the client asked."""
-    attribute, operator, wanted = _filter_of(call)
-    found: list[Principal] = []
-    token = ""
-    while True:
-        page = await call.run(call.services.access.principals.list, call.ctx, kind, PageRequest.of(COUNT_MAX, token), wanted)
-        found += [each for each in page.items if _fits(_attribute(each, attribute), operator, wanted)]
-        token = page.next_token
-        if not token:
-            return found
-
-
-def _filter_of(call: Call) -> tuple[str, str, str]:
-    """Attribute, operator and value of the one filter form that the clients send: `userName eq "x"`; empty without a filter."""
-    text = call.query("filter")
-    if not text:
-        return "", "co", ""
-    match = FILTER.fullmatch(text)
-    if match is None or match[1].lower() not in {"username", "displayname"}:
-        raise InvalidArgument("The filter is not supported.", hint='Use `userName eq "name"`, or `displayName`; operators eq, co and sw.')
-    return match[1].lower(), match[2].lower(), match[3].lower()
-
-
-def _attribute(principal: Principal, name: str) -> str:
-    """What a filter looks at; the shown name of a group is its name."""
-    shown = principal.display_name if name == "displayname" and principal.kind != "group" else ""
-    return (shown or principal.name).lower()
-
-
-def _fits(value: str, operator: str, wanted: str) -> bool:
-    """Whether a value fits; SCIM compares these attributes without case."""
-    if operator == "eq":
-        return value == wanted
-    return value.startswith(wanted) if operator == "sw" else wanted in value
-
-
-def _listing(call: Call, resources: list[dict[str, object]]) -> Response:
-    """A page of a SCIM list; `startIndex` counts from 1 (RFC 7644, 3.4.2.4)."""
-    start = max(call.query_int("startIndex") or 1, 1)
-    count = min(call.query_int("count") or COUNT_DEFAULT, COUNT_MAX)
-    page = resources[start - 1 : start - 1 + count]
-    return JSONResponse(
-        {"schemas": [LIST_SCHEMA], "totalResults": len(resources), "startIndex": start, "itemsPerPage": len(page), "Resources": page}
-    )
-
-
 async def list_users(call: Call) -> Response:
     """Users."""
-    return _listing(call, [user_body(each) for each in await _list(call, "user")])
+    found = await scim.principals(call, "user")
+    start, page = scim.page_of(call, found)
+    return scim.listing(call, len(found), start, [user_body(each) for each in page])
 
 
 async def list_groups(call: Call) -> Response:
     """Groups, without their members: the SCIM list of Databricks has none either unless they are asked for."""
-    return _listing(call, [group_body(each, ()) for each in await _list(call, "group")])
+    found = await scim.principals(call, "group")
+    start, page = scim.page_of(call, found)
+    whole = scim.asks_for(call, "members")
+    return scim.listing(call, len(found), start, [await _group_body(call, each) if whole else group_body(each, ()) for each in page])
 
 
 async def get_user(call: Call) -> Response:
     """One user."""
-    user = await _existing(call, "user")
-    return JSONResponse(user_body(user, await call.run(call.services.access.principals.groups_of, call.ctx, user.id)))
+    user = await existing(call, "user")
+    groups = await call.run(call.services.access.principals.groups_of, call.ctx, user.id)
+    return JSONResponse(scim.shown_of(call, user_body(user, groups)))
 
 
-async def _existing(call: Call, kind: PrincipalKind) -> Principal:
+async def existing(call: Call, kind: PrincipalKind) -> Principal:
     """The principal that the path names, when it is of this kind and was not deleted."""
     principal_id = call.path("id")
     found = await call.run(call.services.access.principals.get, call.ctx, principal_id)
@@ -187,7 +142,7 @@ async def _existing(call: Call, kind: PrincipalKind) -> Principal:
 
 async def get_group(call: Call) -> Response:
     """One group with its members."""
-    return JSONResponse(await _group_body(call, await _existing(call, "group")))
+    return JSONResponse(scim.shown_of(call, await _group_body(call, await existing(call, "group"))))
 
 
 async def _group_body(call: Call, group: Principal) -> dict[str, object]:
@@ -218,7 +173,7 @@ async def create_group(call: Call) -> Response:
 
 async def patch_user(call: Call) -> Response:
     """Activate, deactivate or rename a user."""
-    user = await _existing(call, "user")
+    user = await existing(call, "user")
     changes: dict[str, Any] = {}
     for operation in (await call.json(PatchBody)).operations:
         value = operation.value if isinstance(operation.value, dict) else {operation.path: operation.value}
@@ -234,7 +189,7 @@ async def patch_user(call: Call) -> Response:
 
 async def put_user(call: Call) -> Response:
     """Replace what can be changed of a user: the shown name, the address, and whether it is active."""
-    user = await _existing(call, "user")
+    user = await existing(call, "user")
     body = await call.json(UserBody)
     email = next((str(each.get("value", "")) for each in body.emails), "")
     changed = await call.run(
@@ -251,7 +206,7 @@ async def put_user(call: Call) -> Response:
 
 async def patch_group(call: Call) -> Response:
     """Add, remove or replace members: all operations or none."""
-    group = await _existing(call, "group")
+    group = await existing(call, "group")
     add: list[str] = []
     remove: list[str] = []
     for operation in (await call.json(PatchBody)).operations:
@@ -271,7 +226,7 @@ async def patch_group(call: Call) -> Response:
 async def put_group(call: Call) -> Response:
     """Replace the members of a group, and its name."""
     principals = call.services.access.principals
-    group = await _existing(call, "group")
+    group = await existing(call, "group")
     body = await call.json(GroupBody)
     if body.display_name.lower() != group.name:
         group = await call.run(principals.update, call.ctx, group.id, name=body.display_name)
@@ -301,14 +256,14 @@ def _member_ids(operation: Operation) -> list[str]:
 
 async def delete_user(call: Call) -> Response:
     """Take everything from a user."""
-    user = await _existing(call, "user")
+    user = await existing(call, "user")
     await call.run(call.services.access.principals.delete, call.ctx, user.id)
     return Response(status_code=204)
 
 
 async def delete_group(call: Call) -> Response:
     """Remove a group."""
-    group = await _existing(call, "group")
+    group = await existing(call, "group")
     await call.run(call.services.access.principals.delete, call.ctx, group.id)
     return Response(status_code=204)
 

@@ -6,17 +6,21 @@ from starlette.responses import JSONResponse, Response
 
 from insjo.web.databricks import (
     files,
+    functions,
+    governance,
     identity,
     lakeview,
+    oauth,
     object_permissions,
     permissions,
     secrets,
+    service_principals,
+    serving,
     statements,
     unity,
     warehouses,
     workspace,
 )
-from insjo.web.databricks.identity import WORKSPACE_ID
 from insjo.web.types import Call, DoorRoute
 
 
@@ -26,16 +30,14 @@ async def feature_flags(call: Call) -> Response:
     return JSONResponse({"flags": [], "ttl_seconds": 86_400})
 
 
-async def discovery(call: Call) -> Response:
-    """What clients ask before anything else; an empty address says that there is no sign-in by OAuth."""
-    del call
-    return JSONResponse({"oidc_endpoint": "", "workspace_id": WORKSPACE_ID})
-
-
 ROUTES: tuple[DoorRoute, ...] = (
+    *oauth.ROUTES,
     *identity.ROUTES,
+    *service_principals.ROUTES,
     *unity.ROUTES,
     *permissions.ROUTES,
+    *functions.ROUTES,
+    *governance.ROUTES,
     *statements.ROUTES,
     *warehouses.ROUTES,
     *files.ROUTES,
@@ -43,6 +45,6 @@ ROUTES: tuple[DoorRoute, ...] = (
     *lakeview.ROUTES,
     *object_permissions.ROUTES,
     *secrets.ROUTES,
-    DoorRoute("GET", "/.well-known/databricks-config", discovery, "databricks", needs="nobody"),
+    *serving.ROUTES,
     DoorRoute("GET", "/api/2.0/connector-service/feature-flags/{client}/{version}", feature_flags, "databricks"),
 )
