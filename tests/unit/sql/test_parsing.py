@@ -94,12 +94,10 @@ def test_doubled_quotes_are_one_quote() -> None:
     ("text", "feature"),
     [
         ("CREATE MATERIALIZED VIEW v AS SELECT 1", "CREATE MATERIALIZED VIEW"),
-        ("ALTER TABLE t SET ROW FILTER f ON (a)", "ALTER TABLE ... SET ROW FILTER"),
         ("BEGIN SELECT 1; END", "BEGIN"),
         ("UNDROP TABLE t", "UNDROP"),
         ("CREATE TABLE t (a INT) LOCATION 's3://x'", "CREATE TABLE ... LOCATION"),
         ("CREATE TABLE t (a INT) USING PARQUET", "CREATE TABLE ... USING PARQUET"),
-        ("COPY INTO t FROM '/Volumes/a/b/c' FILEFORMAT = AVRO", "FILEFORMAT = AVRO"),
         ("CALL f()", "CALL"),
         ("ATTACH 'x'", "ATTACH"),
         ("PRAGMA x", "PRAGMA"),
