@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TICKS = os.sysconf("SC_CLK_TCK")
 WAIT = "50s"
+IDLE_S = 2.0
+"""After this a new connection is made: the server closes idle ones."""
 
 
 @dataclass
@@ -28,15 +30,17 @@ class Door:
     token: str
     warehouse_id: str = ""
     connection: http.client.HTTPConnection | None = None
+    used_s: float = 0.0
 
     def call(self, method: str, path: str, body: object = None, *, raw: bytes | None = None) -> Any:  # noqa: ANN401  # A decoded document.
         """One request; the answer as a document."""
-        if self.connection is None:
+        if self.connection is None or time.monotonic() - self.used_s > IDLE_S:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=900)
         headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
         self.connection.request(method, path, raw if raw is not None else json.dumps(body) if body is not None else None, headers)
         answer = self.connection.getresponse()
         content = answer.read()
+        self.used_s = time.monotonic()
         if answer.status >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {content[:500]!r}")
         return json.loads(content) if content else None
