@@ -41,6 +41,7 @@ class RowFilter:
     function_id: str
     arguments: tuple[Argument, ...]
     policy: str = ""
+    function_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class ColumnMask:
     function_id: str
     arguments: tuple[Argument, ...]
     policy: str = ""
+    function_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,11 +135,23 @@ class Protections:
                     raise PolicyConflict(message, hint="Let only one of the policies match it.")
         return Protection(tuple(filters), masks)
 
+    def described(self, ctx: RequestContext, table_id: str) -> Protection:
+        """What was set on the table itself, as far as the caller may know: functions that it may not see are left out."""
+        own = self.own(table_id)
+        if not own:
+            return own
+        parts: tuple[RowFilter | ColumnMask, ...] = (*own.filters, *own.masks.values())
+        decisions = self._authority.decide_many(ctx, [(Privilege.BROWSE, part.function_id) for part in parts])
+        seen = {decision.securable_id for decision in decisions if decision.allowed}
+        filters = tuple(each for each in own.filters if each.function_id in seen)
+        return Protection(filters, {name: mask for name, mask in own.masks.items() if mask.function_id in seen})
+
     def list(self, ctx: RequestContext) -> list[PlacedProtection]:
-        """Filters and masks of the tables that the caller may see."""
+        """Filters and masks of the tables that the caller may see, by functions that it may see."""
         visible = self._authority.visible(ctx, SecurableKind.TABLE)
+        functions = self._authority.visible(ctx, SecurableKind.FUNCTION)
         with self._changes.reading() as reading:
-            return store.fetch(reading, visible, ROWS_MAX)
+            return store.fetch(reading, visible, functions, ROWS_MAX)
 
     def set_row_filter(
         self,
@@ -234,9 +246,10 @@ def _by_table(rows: Sequence[PlacedProtection]) -> dict[str, Protection]:
     masks: dict[str, dict[str, ColumnMask]] = {}
     for row in rows:
         if row.column == store.ROW_FILTER:
-            filters[row.securable_id] = (RowFilter(row.function_id, row.arguments),)
+            filters[row.securable_id] = (RowFilter(row.function_id, row.arguments, function_name=row.function_name),)
         else:
-            masks.setdefault(row.securable_id, {})[row.column] = ColumnMask(row.column, row.function_id, row.arguments)
+            mask = ColumnMask(row.column, row.function_id, row.arguments, function_name=row.function_name)
+            masks.setdefault(row.securable_id, {})[row.column] = mask
     return {table_id: Protection(filters.get(table_id, ()), masks.get(table_id, {})) for table_id in {*filters, *masks}}
 
 

@@ -20,6 +20,7 @@ from insjo.sql.parsing.rows import QUERY_NODES, checked_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from insjo.catalog.types import Column, TableName
     from insjo.kernel.context import PrincipalRef, RequestContext
@@ -60,6 +61,8 @@ class SqlFunction:
     body: str
     owner: PrincipalRef
     comment: str = ""
+    created_at: datetime | None = None
+    created_by: str = ""
 
     @property
     def is_table(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as with_changes
 from typing import TYPE_CHECKING, Any
 
 from insjo.access.errors import FunctionNotFound
@@ -109,7 +110,7 @@ class FunctionStore:
             raise FunctionNotFound(message)
         owner_name = self._access.authority.owners([securable.id])[securable.id]
         owner = SYSTEM if securable.owner_id == SYSTEM.id else PrincipalRef(securable.owner_id, owner_name)
-        return _function_of(row, owner)
+        return with_changes(_function_of(row, owner), name=TableName.parse(securable.full_name))
 
     def _values(self, ctx: RequestContext, securable_id: str, made: SqlFunction) -> dict[str, Any]:
         """The row."""
@@ -139,4 +140,6 @@ def _function_of(row: sa.RowMapping, owner: PrincipalRef) -> SqlFunction:
         body=row["body"],
         owner=owner,
         comment=row["comment"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from starlette.responses import JSONResponse, Response
@@ -16,6 +16,7 @@ from insjo.web.databricks.columns import column_body, columns_of
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
+    from insjo.access.protection import Protection
     from insjo.catalog.types import Catalog, Schema, Table, Volume
 
 PREFIX = "/api/2.1/unity-catalog"
@@ -132,6 +133,23 @@ def table_body(table: Table) -> dict[str, object]:
     return body
 
 
+def protected_body(table: Table, protection: Protection) -> dict[str, object]:
+    """A table on the wire with its row filter and its masks."""
+    body = table_body(table)
+    for each in protection.filters:
+        body["row_filter"] = {"function_name": each.function_name, "input_column_names": [a.column for a in each.arguments if a.column]}
+    for column in cast("list[dict[str, object]]", body["columns"]):
+        mask = protection.masks.get(str(column["name"]).lower())
+        if mask is not None:
+            using = [argument.column for argument in mask.arguments[1:] if argument.column]
+            column["mask"] = {"function_name": mask.function_name, "using_column_names": using}
+    return body
+
+
+async def _shown_table(call: Call, table: Table) -> dict[str, object]:
+    return protected_body(table, await call.run(call.services.access.protections.described, call.ctx, table.id))
+
+
 def volume_body(volume: Volume) -> dict[str, object]:
     """A volume on the wire."""
     return common(volume) | {
@@ -244,7 +262,7 @@ async def list_tables(call: Call) -> Response:
     """Tables and views of a schema that the caller may see."""
     names = (_needed(call, "catalog_name"), _needed(call, "schema_name"))
     page = await call.run(call.services.catalog.tables.list, call.ctx, *names, page_request(call))
-    bodies = [table_body(each) for each in page.items]
+    bodies = [await _shown_table(call, each) for each in page.items]
     if call.query_bool("omit_columns"):
         for body in bodies:
             del body["columns"]
@@ -266,7 +284,8 @@ async def create_table(call: Call) -> Response:
 
 async def get_table(call: Call) -> Response:
     """One table or view."""
-    return JSONResponse(table_body(await call.run(call.services.catalog.tables.get, call.ctx, TableName.parse(call.path("full_name")))))
+    table = await call.run(call.services.catalog.tables.get, call.ctx, TableName.parse(call.path("full_name")))
+    return JSONResponse(await _shown_table(call, table))
 
 
 async def table_exists(call: Call) -> Response:
@@ -284,7 +303,7 @@ async def update_table(call: Call) -> Response:
     """Change a table's owner, comment or properties."""
     changes = changes_of(await call.json(ChangeBody))
     made = await call.run(call.services.catalog.tables.update, call.ctx, TableName.parse(call.path("full_name")), **changes)
-    return JSONResponse(table_body(made))
+    return JSONResponse(await _shown_table(call, made))
 
 
 async def delete_table(call: Call) -> Response:
