@@ -297,6 +297,13 @@ class LimitStore:
         connection.execute(sa.delete(limit_windows).where(limit_windows.c.limit_id == limit_id))
         return connection.execute(sa.delete(limits).where(limits.c.id == limit_id)).rowcount > 0
 
+    @staticmethod
+    def delete_of(connection: sa.Connection, endpoint: str) -> None:
+        """Remove the limits of one endpoint, so that a later one of its name does not inherit them."""
+        gone = sa.select(limits.c.id).where(limits.c.endpoint == endpoint)
+        connection.execute(sa.delete(limit_windows).where(limit_windows.c.limit_id.in_(gone)))
+        connection.execute(sa.delete(limits).where(limits.c.endpoint == endpoint))
+
     def take(self, key: tuple[str, str, int], least: int, most: int, units: int | None) -> int:
         """Take at least `least` and at most `most` of a window that holds `units` (None: without an end); 0 when it holds too little.
 

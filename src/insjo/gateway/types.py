@@ -91,6 +91,7 @@ class ServedModel:
         base_url: Of an `OPENAI` model; empty for models on this machine.
         has_key: Whether a provider key is stored.  The key itself is never shown.
         profile: What it can do and what it costs.
+        share: Per cent of the requests that go to it first; all 0 means that the order decides.
         clearance: What may be sent to it; filled in by `Endpoints`.
     """
 
@@ -100,6 +101,7 @@ class ServedModel:
     base_url: str = ""
     has_key: bool = False
     profile: Profile = field(default_factory=Profile)
+    share: int = 0
     clearance: Clearance | None = None
 
 
@@ -151,6 +153,7 @@ class ServedModelSpec:
     api_key: str | None = field(default=None, repr=False)
     profile: Profile = field(default_factory=Profile)
     clearance: Clearance | None = None
+    share: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,10 @@ class EndpointSpec:
     @staticmethod
     def of(endpoint: Endpoint) -> EndpointSpec:
         """Description that changes nothing, to start from: keys and clearances stay as they are."""
-        served = tuple(ServedModelSpec(each.name, each.kind, each.model, each.base_url, None, each.profile) for each in endpoint.served)
+        served = tuple(
+            ServedModelSpec(each.name, each.kind, each.model, each.base_url, None, each.profile, share=each.share)
+            for each in endpoint.served
+        )
         return EndpointSpec(endpoint.name, endpoint.task, served, endpoint.policy, endpoint.comment)
 
 

@@ -14,6 +14,7 @@ from insjo.access.errors import EndpointNotFound, FlowBlocked
 from insjo.access.types import ALL, PUBLIC, Clearance, Label, Level, Origin, Privilege, Provenance
 from insjo.gateway.errors import (
     AccessEnded,
+    EndpointInvalid,
     KeyUnreadable,
     ModelNotLoaded,
     ProviderBusy,
@@ -26,7 +27,7 @@ from insjo.gateway.errors import (
 from insjo.gateway.service.completions import ChatResponse
 from insjo.gateway.service.meter import cost_of
 from insjo.gateway.service.vault import FILE_NAME
-from insjo.gateway.types import ChatRequest, EndpointSpec, Message, Policy, Prices, Route, TextAnswer, TokenUsage, UsageRecord
+from insjo.gateway.types import ChatRequest, EndpointSpec, Message, Policy, Prices, Route, Task, TextAnswer, TokenUsage, UsageRecord
 from insjo.kernel.context import RequestContext, system_context
 from insjo.kernel.errors import InsjoError, PermissionDenied
 from insjo.testing.recorder import Fault, Recorder, Script
@@ -287,7 +288,7 @@ def test_a_model_that_loads_is_told_with_a_time(made: Installation) -> None:
 
 def test_a_key_that_cannot_be_read_is_told_and_another_model_takes_over(outside: Installation) -> None:
     (outside.folder / "keys" / FILE_NAME).write_bytes(b"x" * 32)
-    outside.gateway.snapshots._vault._key = b""
+    outside.gateway.snapshots._vault._vault._key = b""
     assert ask(outside, "hello").route.outcome == "failed_over"
     spec = EndpointSpec.of(outside.gateway.endpoints.get(outside.admin, OUTSIDE))
     outside.gateway.endpoints.update(outside.admin, OUTSIDE, replace(spec, policy=Policy()))
@@ -431,3 +432,32 @@ def test_a_long_request_is_labelled_like_a_short_one(outside: Installation) -> N
     answer = ask(outside, "lorem ipsum " * 20_000 + SECRET_TEXT)
     assert answer.route.outcome == "rerouted"
     assert not outside.outside.requests
+
+
+def test_shares_spread_the_requests_and_the_others_stand_by(made: Installation) -> None:
+    with Recorder().running() as second:
+        served = (replace(made.served("a"), share=70), replace(made.served("b", recorder=second), share=30))
+        made.gateway.endpoints.create(made.admin, EndpointSpec("spread", Task.CHAT, served))
+        made.grant("anna", "spread")
+
+        async def work() -> list[str]:
+            found = []
+            for _ in range(200):
+                answer = await made.gateway.completions.complete_text(made.person("anna"), "spread", [Message("user", "hello")])
+                found.append(answer.route.served_model)
+            second.default = Script(fault=Fault.STATUS)
+            for _ in range(20):
+                answer = await made.gateway.completions.complete_text(made.person("anna"), "spread", [Message("user", "hello")])
+                assert answer.route.served_model == "a"
+            return found
+
+        found = run(made, work())
+    assert 100 < found.count("a") < 180
+    assert found.count("a") + found.count("b") == 200
+
+
+@pytest.mark.parametrize("shares", [(50, 49), (-10, 110), (100, 1)])
+def test_shares_are_a_hundred_in_all(made: Installation, shares: tuple[int, int]) -> None:
+    served = tuple(replace(made.served(name), share=share) for name, share in zip("ab", shares, strict=True))
+    with pytest.raises(EndpointInvalid, match="per cent"):
+        made.gateway.endpoints.create(made.admin, EndpointSpec("spread", Task.CHAT, served))

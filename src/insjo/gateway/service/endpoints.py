@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from insjo.access.errors import EndpointNotFound
 from insjo.access.types import ALL, CREATE_PRIVILEGE, Clearance, Level, Privilege, SecurableKind
 from insjo.gateway.errors import EndpointInvalid
-from insjo.gateway.store import EndpointRow, EndpointStore
+from insjo.gateway.store import EndpointRow, EndpointStore, LimitStore
 from insjo.gateway.types import (
     Endpoint,
     EndpointSpec,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 SERVED_MAX: Final = 16
 """Served models behind one endpoint."""
 
+ALL_PER_CENT: Final = 100
 CHAT_DEFAULT: Final = "insjo-chat"
 EMBED_DEFAULT: Final = "insjo-embed"
 EVERYBODY: Final = "account users"
@@ -179,12 +180,13 @@ class Endpoints:
         return self.get(ctx, row.name)
 
     def delete(self, ctx: RequestContext, name: str) -> None:
-        """Remove an endpoint with its keys and clearances; needs MANAGE.  Usage rows stay."""
+        """Remove an endpoint with its keys, clearances and limits; needs MANAGE.  Usage rows stay."""
         securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, name.lower(), Privilege.MANAGE)
         row = self._row(securable)
         with self._database.write() as connection:
             for each in row.served:
                 self._drop(connection, row, each["name"])
+            LimitStore.delete_of(connection, row.name)
             self._store.delete(connection, row.id)
             self._access.securables.remove(ctx, row.id, connection=connection)
             self._audit(ctx, connection, "endpoint.delete", row)
@@ -231,6 +233,10 @@ class Endpoints:
         names = [each.name for each in spec.served]
         if len(set(names)) < len(names):
             raise EndpointInvalid("Two served models have the same name.")
+        shares = [each.share for each in spec.served]
+        if any(shares) and (min(shares) < 0 or sum(shares) != ALL_PER_CENT):
+            hint = "Give each served model its share, 100 in all; or none of them, and the order decides."
+            raise EndpointInvalid(f"The shares of the served models are {sum(shares)} per cent together.", hint=hint)
         admin = ctx.principal.id == SYSTEM.id or self._access.principals.is_admin(ctx.principal.id)
         known = {each["base_url"] for each in before.values()}
         for each in spec.served:
@@ -374,7 +380,14 @@ def _slug(text: str) -> str:
 def _served_row(spec: ServedModelSpec) -> dict[str, Any]:
     """What is stored of a served model."""
     profile = asdict(spec.profile)
-    return {"name": spec.name, "kind": spec.kind.value, "model": spec.model, "base_url": spec.base_url, "profile": profile}
+    return {
+        "name": spec.name,
+        "kind": spec.kind.value,
+        "model": spec.model,
+        "base_url": spec.base_url,
+        "profile": profile,
+        "share": spec.share,
+    }
 
 
 def served_of(stored: Mapping[str, Any]) -> ServedModel:
@@ -385,6 +398,7 @@ def served_of(stored: Mapping[str, Any]) -> ServedModel:
         model=stored["model"],
         base_url=stored["base_url"],
         profile=_profile_of(stored["profile"]),
+        share=stored.get("share", 0),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -67,8 +68,9 @@ class Router:
         plan = view.plans.get(provenance.label) or make_plan(view, provenance.label)
         meter.label_text = plan.label_text
         failure: InsjoError | None = None
-        for candidate in plan.cleared:
-            route = plan.route if failure is None and plan.route is not None else _route(view, candidate, plan, provenance.label, failure)
+        for candidate in drawn(plan) if plan.shares else plan.cleared:
+            known = failure is None and plan.route is not None and candidate is plan.cleared[0]
+            route = plan.route if known and plan.route is not None else _route(view, candidate, plan, provenance.label, failure)
             meter.candidate, meter.outcome = candidate, route.outcome
             try:
                 if candidate.unusable is not None:
@@ -119,13 +121,20 @@ def make_plan(view: EndpointView, label: Label) -> Plan:
             refused = (candidate, decision.reason)
             if view.policy.on_conflict == "block":
                 break
-    plan = Plan(tuple(cleared), refused, None, label.text())
+    shares = tuple(each.served.share if each.endpoint == view.name else 0 for each in cleared)
+    plan = Plan(tuple(cleared), refused, None, label.text(), shares if any(shares) else ())
     if cleared:
         plan = replace(plan, route=_route(view, cleared[0], plan, label, None))
     if len(view.plans) >= PLANS_MAX:
         view.plans.clear()
     view.plans[label] = plan
     return plan
+
+
+def drawn(plan: Plan) -> tuple[Candidate, ...]:
+    """The served models in an order that begins with one drawn by the shares; the others stand by, in their own order."""
+    (first,) = random.choices(plan.cleared, plan.shares)  # noqa: S311  # No secret: it spreads load.
+    return (first, *(each for each in plan.cleared if each is not first))
 
 
 def _route(view: EndpointView, candidate: Candidate, plan: Plan, label: Label, failure: InsjoError | None) -> Route:

@@ -67,12 +67,14 @@ class Plan:
         refused: The first one that may not, with the reason, if it stands before one that may.
         route: The way to the first of `cleared`, when it answers.
         label_text: The label in words.
+        shares: Per cent of the requests for each of `cleared`, or nothing when the order decides.
     """
 
     cleared: tuple[Candidate, ...]
     refused: tuple[Candidate, str] | None
     route: Route | None
     label_text: str
+    shares: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

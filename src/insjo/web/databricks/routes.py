@@ -6,6 +6,8 @@ from starlette.responses import JSONResponse, Response
 
 from insjo.web.databricks import (
     files,
+    functions,
+    governance,
     identity,
     lakeview,
     oauth,
@@ -13,6 +15,7 @@ from insjo.web.databricks import (
     permissions,
     secrets,
     service_principals,
+    serving,
     statements,
     unity,
     warehouses,
@@ -33,6 +36,8 @@ ROUTES: tuple[DoorRoute, ...] = (
     *service_principals.ROUTES,
     *unity.ROUTES,
     *permissions.ROUTES,
+    *functions.ROUTES,
+    *governance.ROUTES,
     *statements.ROUTES,
     *warehouses.ROUTES,
     *files.ROUTES,
@@ -40,5 +45,6 @@ ROUTES: tuple[DoorRoute, ...] = (
     *lakeview.ROUTES,
     *object_permissions.ROUTES,
     *secrets.ROUTES,
+    *serving.ROUTES,
     DoorRoute("GET", "/api/2.0/connector-service/feature-flags/{client}/{version}", feature_flags, "databricks"),
 )
