@@ -91,6 +91,7 @@ def test_metadata_sql_stays_in_stores() -> None:
             f"{module.where}:{each.line} imports {each.target}"
             for each in module.imports()
             if each.target.split(".")[0] in {"sqlalchemy", "sqlite3", "alembic"} and not each.only_for_types
+            if module.name != "insjo.adapters.tabular.plain"  # It reads files that people bring, not our metadata.
         )
     assert not wrong, "\n".join(["SQL on the metadata is written in a room's store:", *wrong])
 

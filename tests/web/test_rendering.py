@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insjo.ingest.statements import literal, table_name
 from insjo.web.databricks.values import csv_bytes, float_text, json_rows
-from insjo.web.pages.ingest import literal, quoted
 from insjo.web.pages.markdown import render_markdown
 from insjo.web.pages.session import next_path
 from insjo.web.signing import LinkRefused, LinkSigner
@@ -134,5 +134,5 @@ def test_a_signed_link_fits_one_thing_one_person_and_a_while() -> None:
 
 
 def test_names_and_texts_in_statements_of_pages_are_quoted() -> None:
-    assert quoted("a.b.c`; DROP") == "`a`.`b`.`c``; DROP`"
+    assert table_name("a.b.c`; DROP") == "`a`.`b`.`c``; DROP`"
     assert literal("it's \\ here") == "'it\\'s \\\\ here'"

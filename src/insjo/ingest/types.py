@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pyarrow as pa
+
 
 class Mode(StrEnum):
     """What happens to the table."""
@@ -91,14 +93,14 @@ class Inspection:
 
     Attributes:
         source: With format and options as they were found out.
-        rows: The first rows, with texts as `json_rows` writes them.
+        sample: The first rows.
         size_bytes: Of all files.
         target_exists: Whether the table is there and the caller may know of it.
     """
 
     source: Source
     columns: tuple[SourceColumn, ...]
-    rows: tuple[tuple[object, ...], ...]
+    sample: pa.Table
     problems: tuple[Problem, ...]
     drift: tuple[Drift, ...]
     size_bytes: int

@@ -35,8 +35,8 @@ def test_what_a_text_file_is_like_is_found_out(dock: Dock, encoding: str) -> Non
         ("born", "born", "date"),
         ("pay", "pay", "string"),
     ]
-    assert found.rows[0][:3] == (1, "Åsa", date(2020, 1, 2))
-    assert found.rows[1][1] == "Bo\nB"
+    assert list(found.sample.to_pylist()[0].values())[:3] == [1, "Åsa", date(2020, 1, 2)]
+    assert found.sample.column(1)[1].as_py() == "Bo\nB"
     assert found.problems == ()
 
 

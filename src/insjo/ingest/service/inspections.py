@@ -85,7 +85,7 @@ class Inspections:
         return Inspection(
             source=found,
             columns=columns,
-            rows=tuple(tuple(row.values()) for row in result.table.to_pylist()),
+            sample=result.table,
             problems=tuple(problems),
             drift=drift(columns, present, mode) if present is not None else (),
             size_bytes=sum(each.size_bytes for each in files),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.insjo import agents, assistant, conversations, governance, indexes, limits, results
+from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, results
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 ROUTES: tuple[DoorRoute, ...] = (
     *governance.ROUTES,
     *indexes.ROUTES,
+    *ingest.ROUTES,
     *limits.ROUTES,
     *conversations.ROUTES,
     *agents.ROUTES,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from insjo.access.types import Privilege, SecurableKind
-from insjo.kernel.errors import InsjoError, InvalidArgument, NotFound
+from insjo.ingest.types import LoadSpec, Mode, Source
+from insjo.kernel.errors import InsjoError, NotFound
 from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
-from insjo.sql.types import StatementSpec
 from insjo.web.databricks.values import json_rows
 from insjo.web.pages.render import page, redirect
 from insjo.web.pages.session import form_of
@@ -19,10 +20,20 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 UPLOADS = "uploads"
-PREVIEW_ROWS = 50
-PREVIEW_WAIT_S = 30
-FORMATS = {"csv": "csv", "tsv": "csv", "txt": "csv", "json": "json", "jsonl": "json", "ndjson": "json", "parquet": "parquet"}
+FORMATS = ("csv", "json", "parquet", "excel", "avro", "orc", "sqlite")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\\t", "pipe": "|"}
+ENCODINGS = ("utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15", "cp850")
+TYPES = ("string", "int", "bigint", "double", "decimal(18,2)", "boolean", "date", "timestamp", "timestamp_ntz")
+COLUMNS_MAX = 150
+LOADS_SHOWN = 10
+_FITTING = {
+    "csv": frozenset({"header", "delimiter", "encoding", "nullValue"}),
+    "json": frozenset({"encoding"}),
+    "excel": frozenset({"header", "sheetName", "nullValue"}),
+    "sqlite": frozenset({"table"}),
+}
+"""Options that the page has for each format."""
+
 NOT_WORD = re.compile(r"\W+")
 
 
@@ -36,7 +47,8 @@ async def _start(call: Call, *, error: InsjoError | None = None, status: int = 2
     schemas = await _schemas(call)
     chosen = call.query("schema").lower()
     volume = await _uploads_of(call, chosen) if chosen else None
-    return await page(call, "pages/ingest.html", status, schemas=schemas, chosen=chosen, volume=volume, error=error)
+    loads = (await call.run(call.services.ingest.loads.list, call.ctx, PageRequest(LOADS_SHOWN))).items
+    return await page(call, "pages/ingest.html", status, schemas=schemas, chosen=chosen, volume=volume, error=error, loads=loads)
 
 
 async def _schemas(call: Call) -> list[str]:
@@ -77,95 +89,103 @@ async def prepare(call: Call) -> Response:
 
 
 async def preview(call: Call) -> Response:
-    """First rows and guessed types of an uploaded file, with the choices that change them."""
-    path = call.query("path")
-    choices = choices_of(call.request.query_params, path)
-    context: dict[str, Any] = {"path": path, "choices": choices, "sample": None, "error": None, "formats": ("csv", "json", "parquet")}
-    context["delimiters"] = tuple(DELIMITERS)
+    """First rows and types of a source, with all choices that change them, and how it fits the table."""
+    return await _preview(call, call.request.query_params)
+
+
+async def _preview(call: Call, given: Any, *, error: InsjoError | None = None, status: int = 200) -> Response:  # noqa: ANN401  # A form or query parameters; both have get.
+    """The page of one source."""
+    choices = choices_of(given)
+    context: dict[str, Any] = {"path": choices.source.path, "choices": choices, "sample": None, "found": None, "error": error}
     try:
-        spec = StatementSpec(f"SELECT * FROM {source_of(path, choices)} LIMIT {PREVIEW_ROWS}")  # noqa: S608  # Every part is checked or quoted by source_of.
-        result = await call.run(call.services.sql.statements.run, call.ctx, spec, PREVIEW_WAIT_S)
-    except InsjoError as error:
-        context["error"] = error
+        found = await call.run(call.services.ingest.inspections.inspect, call.ctx, choices.source, choices.table, choices.mode)
+    except InsjoError as failed:
+        context["error"] = error or failed
     else:
-        columns = [{"name": each.name, "type": each.type_text} for each in result.statement.columns]
-        rows = await call.run(json_rows, result.table)
+        columns = [{"name": each.name, "type": each.type_text} for each in found.columns]
+        rows = await call.run(json_rows, found.sample)
         context["sample"] = {"columns": columns, "rows": rows, "complete": True, "total": len(rows)}
-    return await page(call, "pages/ingest_preview.html", **context)
+        context["found"] = found
+        context["choices"] = replace(choices, source=replace(found.source, types=choices.source.types))
+    context |= {"formats": FORMATS, "delimiters": DELIMITERS, "encodings": ENCODINGS, "types": TYPES, "columns_max": COLUMNS_MAX}
+    return await page(call, "pages/ingest_preview.html", status, **context)
 
 
-def choices_of(given: Any, path: str) -> dict[str, str]:  # noqa: ANN401  # A form or query parameters; both have get.
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was chosen on the page."""
+
+    source: Source
+    table: str
+    mode: Mode
+    keys: tuple[str, ...]
+    quarantine: bool
+    accept_drift: bool
+
+    def option(self, name: str, default: str = "") -> str:
+        """An option of the source."""
+        return next((value for key, value in self.source.options.items() if key.lower() == name.lower()), default)
+
+
+def choices_of(given: Any) -> Choices:  # noqa: ANN401  # As above.
     """What was chosen, with guesses from the file's name for what was not."""
-    name = path.rsplit("/", 1)[-1]
-    stem, _, suffix = name.rpartition(".")
+    path = given.get("path") or ""
+    name = path.rstrip("/").rsplit("/", 1)[-1]
+    stem = name.removesuffix(".gz").rpartition(".")[0] or name
     parts = path.strip("/").split("/")
     schema = f"{parts[1]}.{parts[2]}" if len(parts) > 3 else "main.default"  # noqa: PLR2004  # Volumes, catalog, schema, volume.
-    table = NOT_WORD.sub("_", (stem or name).lower()).strip("_") or "table"
-    return {
-        "format": given.get("format") or FORMATS.get(suffix.lower(), "csv"),
-        "header": given.get("header") or "true",
-        "delimiter": given.get("delimiter") or ("tab" if suffix.lower() == "tsv" else "comma"),
-        "null": given.get("null") or "",
-        "table": given.get("table") or f"{schema}.{table[:100]}",
-        "mode": given.get("mode") or "create",
-    }
-
-
-def source_of(path: str, choices: dict[str, str]) -> str:
-    """The `read_files` call for a file."""
-    if choices["format"] not in {"csv", "json", "parquet"}:
-        raise InvalidArgument("Choose CSV, JSON lines or Parquet.")
-    options = [f"format => '{choices['format']}'"]
-    if choices["format"] == "csv":
-        options.append(f"header => {'true' if choices['header'] == 'true' else 'false'}")
-        options.append(f"delimiter => '{DELIMITERS.get(choices['delimiter'], ',')}'")
-        if choices["null"]:
-            options.append(f"nullValue => {literal(choices['null'])}")
-    return f"read_files({literal(path)}, {', '.join(options)})"
-
-
-def literal(text: str) -> str:
-    """A SQL string; backslash escapes in the Databricks dialect, so it is doubled."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def quoted(full_name: str) -> str:
-    """A three-part name in backticks."""
-    parts = full_name.split(".")
-    if len(parts) != 3 or not all(parts):  # noqa: PLR2004  # catalog.schema.table
-        raise InvalidArgument(f"`{full_name[:80]}` is not a full name.", hint="Write `catalog.schema.table`.")
-    return ".".join(f"`{part.replace('`', '``')}`" for part in parts)
+    table = NOT_WORD.sub("_", stem.lower()).strip("_") or "table"
+    read = given.get("read") == "true"
+    options = {key: given.get(key) or "" for key in ("header", "delimiter", "encoding", "nullValue", "sheetName", "table_in_file")}
+    if (inner := options.pop("table_in_file")) and given.get("format") == "sqlite":
+        options["table"] = inner
+    types = {key.removeprefix("type:"): value for key, value in given.items() if key.startswith("type:") and value in TYPES}
+    mode = given.get("mode") or ""
+    kept = {key: value for key, value in options.items() if value and key in _FITTING.get(given.get("format") or "csv", frozenset())}
+    return Choices(
+        source=Source(path, given.get("format") or "", kept, types),
+        table=given.get("table") or f"{schema}.{table[:100]}",
+        mode=Mode(mode) if mode in set(Mode) else Mode.CREATE,
+        keys=tuple(key.removeprefix("key:") for key in given if key.startswith("key:")),
+        quarantine=not read or given.get("quarantine") == "on",
+        accept_drift=given.get("accept_drift") == "on",
+    )
 
 
 async def load(call: Call) -> Response:
-    """Make the table, or append to it, in the background."""
+    """Load the source, in the background; what does not fit together is told on the page of the source."""
     form = await form_of(call)
-    path = form.get("path", "")
-    choices = choices_of(form, path)
-    source = source_of(path, choices)
-    target = quoted(choices["table"])
-    verb = {"append": f"INSERT INTO {target} BY NAME", "replace": f"CREATE OR REPLACE TABLE {target} AS"}.get(
-        choices["mode"], f"CREATE TABLE {target} AS"
+    choices = choices_of(form)
+    spec = LoadSpec(
+        source=choices.source,
+        target=choices.table,
+        mode=choices.mode,
+        keys=choices.keys if choices.mode is Mode.MERGE else (),
+        quarantine=choices.quarantine,
+        accept_drift=choices.accept_drift,
     )
-    spec = StatementSpec(f"{verb} SELECT * FROM {source}")  # noqa: S608  # Every part is quoted, and the SQL room authorises it.
-    statement = await call.run(call.services.sql.statements.submit, call.ctx, spec)
-    return redirect(f"/ingest/runs/{statement.id}?table={quote(choices['table'])}&path={quote(path)}")
+    try:
+        run = await call.run(call.services.ingest.loads.load, call.ctx, spec)
+    except InsjoError as error:
+        return await _preview(call, form, error=error, status=400)
+    return redirect(f"/ingest/runs/{run.id}")
 
 
 async def run_state(call: Call) -> Response:
     """How far the load is; the page asks again by itself until it has ended."""
-    statement = await call.run(call.services.sql.statements.get, call.ctx, call.path("id"))
+    run = await call.run(call.services.ingest.loads.get, call.ctx, call.path("id"))
     part = call.request.headers.get("hx-request") == "true"
     template = "pages/ingest_state.html" if part else "pages/ingest_run.html"
-    table = call.query("table")
-    return await page(call, template, statement=statement, table=table, href="/catalog/" + table.replace(".", "/"), path=call.query("path"))
+    table = str(run.payload.get("target", ""))
+    quarantine = str(run.result.get("quarantine_table") or "")
+    links = {"href": "/catalog/" + table.replace(".", "/"), "quarantine_href": "/catalog/" + quarantine.replace(".", "/")}
+    return await page(call, template, run=run, table=table, quarantine=quarantine, path=str(run.payload.get("path", "")), **links)
 
 
 async def cancel(call: Call) -> Response:
     """Stop the load; nothing is half-written."""
-    await call.run(call.services.sql.statements.cancel, call.ctx, call.path("id"))
-    return redirect("/ingest")
+    await call.run(call.services.ingest.loads.cancel, call.ctx, call.path("id"))
+    return redirect(f"/ingest/runs/{call.path('id')}")
 
 
 ROUTES = (
