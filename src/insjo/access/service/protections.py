@@ -149,9 +149,10 @@ class Protections:
     def list(self, ctx: RequestContext) -> list[PlacedProtection]:
         """Filters and masks of the tables that the caller may see, by functions that it may see."""
         visible = self._authority.visible(ctx, SecurableKind.TABLE)
-        functions = self._authority.visible(ctx, SecurableKind.FUNCTION)
         with self._changes.reading() as reading:
-            return store.fetch(reading, visible, functions, ROWS_MAX)
+            rows = store.fetch(reading, visible, ROWS_MAX)
+            decisions = self._authority.decide_many(ctx, [(Privilege.BROWSE, row.function_id) for row in rows], connection=reading)
+        return [row for row, decision in zip(rows, decisions, strict=True) if decision.allowed]
 
     def set_row_filter(
         self,

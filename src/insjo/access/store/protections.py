@@ -50,13 +50,8 @@ def delete(connection: sa.Connection, securable_id: str, column: str) -> bool:
     return connection.execute(sa.delete(protections).where(here)).rowcount > 0
 
 
-def fetch(
-    connection: sa.Connection,
-    visible: sa.Select[tuple[str]] | None = None,
-    functions: sa.Select[tuple[str]] | None = None,
-    limit: int | None = None,
-) -> list[PlacedProtection]:
-    """All of them by table and column, or those of some tables and by some functions."""
+def fetch(connection: sa.Connection, visible: sa.Select[tuple[str]] | None = None, limit: int | None = None) -> list[PlacedProtection]:
+    """All of them by table and column, or those of some tables."""
     function = securables.alias("function")
     query = (
         sa.select(
@@ -73,8 +68,6 @@ def fetch(
     )
     if visible is not None:
         query = query.where(protections.c.securable_id.in_(visible))
-    if functions is not None:
-        query = query.where(protections.c.function_id.in_(functions))
     rows = connection.execute(query.limit(limit) if limit is not None else query)
     return [PlacedProtection(*row[:4], row[4] or "", tuple(Argument.from_json(each) for each in row[5])) for row in rows]
 

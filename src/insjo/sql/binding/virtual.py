@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from insjo.access.types import SecurableKind
 from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, Column
 from insjo.kernel.errors import ResourceExhausted
 from insjo.sql.dialect.types import parse_type, to_arrow_type
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from insjo.catalog.service.information import Information
     from insjo.kernel.context import RequestContext
+    from insjo.sql.binding.governance import GovernanceRows
     from insjo.sql.binding.privileges import PrivilegeRows
 
 ROWS_MAX = 200_000
@@ -26,12 +28,13 @@ ROWS_MAX = 200_000
 class VirtualTables:
     """Registry of virtual tables, with `information_schema` of every catalog built in."""
 
-    def __init__(self, information: Information, privileges: PrivilegeRows) -> None:
-        """`information` tells what a catalog holds, `privileges` who holds rights on it."""
+    def __init__(self, information: Information, privileges: PrivilegeRows, governance: GovernanceRows) -> None:
+        """`information` tells what a catalog holds, `privileges` who holds rights on it, `governance` what protects and describes it."""
         self._lock = threading.Lock()
         self._tables: dict[str, VirtualTable] = {}
         self._information = information
         self._privileges = privileges
+        self._governance = governance
 
     def register(
         self,
@@ -79,6 +82,16 @@ class VirtualTables:
             "referential_constraints": lambda ctx: information.referential_constraints(ctx, catalog),
             "constraint_column_usage": lambda ctx: information.constraint_columns(ctx, catalog),
             "constraint_table_usage": lambda ctx: information.constraint_tables(ctx, catalog),
+            "routines": lambda ctx: self._governance.routines(ctx, catalog),
+            "parameters": lambda ctx: self._governance.parameters(ctx, catalog),
+            "routine_columns": lambda ctx: self._governance.routine_columns(ctx, catalog),
+            "row_filters": lambda ctx: self._governance.row_filters(ctx, catalog),
+            "column_masks": lambda ctx: self._governance.column_masks(ctx, catalog),
+            "catalog_tags": lambda ctx: self._governance.tags(ctx, catalog, SecurableKind.CATALOG),
+            "schema_tags": lambda ctx: self._governance.tags(ctx, catalog, SecurableKind.SCHEMA),
+            "table_tags": lambda ctx: self._governance.tags(ctx, catalog, SecurableKind.TABLE),
+            "column_tags": lambda ctx: self._governance.tags(ctx, catalog, SecurableKind.TABLE, columns=True),
+            "volume_tags": lambda ctx: self._governance.tags(ctx, catalog, SecurableKind.VOLUME),
             "table_privileges": lambda ctx: self._privileges.of_tables(ctx, catalog),
             "schema_privileges": lambda ctx: self._privileges.of_schemas(ctx, catalog),
             "catalog_privileges": lambda ctx: self._privileges.of_catalogs(ctx, catalog),
@@ -150,7 +163,12 @@ _INFORMATION: dict[str, tuple[tuple[str, str], ...]] = {
     "schema_privileges": _shape("grantor, grantee, catalog_name, schema_name, privilege_type, is_grantable, inherited_from"),
     "catalog_privileges": _shape("grantor, grantee, catalog_name, privilege_type, is_grantable"),
     "routines": _shape("specific_catalog, specific_schema, specific_name, routine_catalog, routine_schema, routine_name, routine_type, "
-                       "data_type, full_data_type, routine_body, routine_definition, comment, created timestamp"),
+                       "routine_owner, data_type, full_data_type, routine_body, routine_definition, parameter_style, is_deterministic, "
+                       "sql_data_access, security_type, comment, created timestamp, created_by"),
+    "parameters": _shape("specific_catalog, specific_schema, specific_name, ordinal_position int, parameter_mode, parameter_name, "
+                         "data_type, full_data_type, parameter_default, comment"),
+    "routine_columns": _shape("specific_catalog, specific_schema, specific_name, column_name, ordinal_position int, data_type, "
+                              "full_data_type, comment"),
     "table_constraints": _shape("constraint_catalog, constraint_schema, constraint_name, table_catalog, table_schema, table_name, "
                                 "constraint_type, is_deferrable, initially_deferred, enforced, comment"),
     "key_column_usage": _shape("constraint_catalog, constraint_schema, constraint_name, table_catalog, table_schema, table_name, "
@@ -159,7 +177,10 @@ _INFORMATION: dict[str, tuple[tuple[str, str], ...]] = {
                                       "unique_constraint_schema, unique_constraint_name, match_option, update_rule, delete_rule"),
     "row_filters": _shape("catalog_name, schema_name, table_name, filter_name, target_columns"),
     "column_masks": _shape("catalog_name, schema_name, table_name, column_name, mask_name, using_columns"),
+    "catalog_tags": _shape("catalog_name, tag_name, tag_value"),
+    "schema_tags": _shape("catalog_name, schema_name, tag_name, tag_value"),
+    "volume_tags": _shape("catalog_name, schema_name, volume_name, tag_name, tag_value"),
     "table_tags": _shape("catalog_name, schema_name, table_name, tag_name, tag_value"),
     "column_tags": _shape("catalog_name, schema_name, table_name, column_name, tag_name, tag_value"),
 }  # fmt: skip
-"""Tables of `information_schema` and their columns.  Those of keys, filters, masks and tags are empty: Insjö has none of these yet."""
+"""Tables of `information_schema` and their columns."""

@@ -8,6 +8,7 @@ from insjo.catalog.types import Column, TableName
 from insjo.kernel.context import system_context
 from insjo.sql.binding.binder import Binder
 from insjo.sql.binding.functions import Functions
+from insjo.sql.binding.governance import GovernanceRows
 from insjo.sql.binding.privileges import PrivilegeRows
 from insjo.sql.binding.virtual import VirtualTables
 from insjo.sql.commands.execution import Tools
@@ -69,8 +70,9 @@ class SqlRoom:
         self._catalog = catalog
         self._results = ResultStore(results)
         self.engine = engine
-        self.virtual_tables = VirtualTables(catalog.information, PrivilegeRows(access, catalog.information))
         self.functions = FunctionStore(database=database, clock=clock, access=access)
+        privileges = PrivilegeRows(access, catalog.information)
+        self.virtual_tables = VirtualTables(catalog.information, privileges, GovernanceRows(access, self.functions))
         binder = Binder(
             access=access,
             catalog=catalog,
