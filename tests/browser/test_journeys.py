@@ -84,7 +84,7 @@ def test_a_dropped_file_becomes_a_table(
         expect(page).to_have_url(re.compile(r"/ingest/preview"))
         expect(page.locator("insjo-grid")).to_contain_text("Åre")
         page.get_by_role("button", name="Load it").click()
-        expect(page.get_by_text("main.default.towns is there.")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("2 rows are in main.default.towns.")).to_be_visible(timeout=60_000)
         page.get_by_role("link", name="Look at it").click()
         expect(page.locator("insjo-grid")).to_contain_text("Kiruna")
 
