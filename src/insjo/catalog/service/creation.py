@@ -24,7 +24,7 @@ from insjo.kernel.errors import AlreadyExists, InsjoError, InvalidArgument
 from insjo.kernel.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from insjo.catalog.service.writing import TableWrite, Writes
     from insjo.catalog.types import Column, Key, NewFile
     from insjo.kernel.context import RequestContext
+
+    Protect = Callable[[str, sa.Connection | None], None]
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ class TableCreation:
         label: Label | None = None,
         checks: Mapping[str, str] | None = None,
         keys: Sequence[Key] = (),
+        protect: Protect | None = None,
     ) -> Table:
         """New managed table; needs CREATE TABLE on the schema, and to replace one, MANAGE on it.
 
@@ -131,6 +134,7 @@ class TableCreation:
             label: Label of what the rows were computed from; the table gets it together with them.
             checks: Conditions that every row must fulfil, by name, in Databricks SQL; whoever writes rows sees to it.
             keys: Primary and foreign keys.
+            protect: Sets row filter and masks by the table's identifier, before anybody can see a row.
 
         Raises:
             TableAlreadyExists, InvalidName, InvalidColumn, AccessDenied, DiskFull: As they say.
@@ -169,8 +173,8 @@ class TableCreation:
                 return self.get(ctx, name)
             if not replace:
                 raise taken(name)
-            return self._replace(ctx, name, commit, values, staged, label)
-        return self._create_new(ctx, name, commit, values, staged, label)
+            return self._replace(ctx, name, commit, values, staged, label, protect)
+        return self._create_new(ctx, name, commit, values, staged, label, protect)
 
     def create_external(
         self,
@@ -329,12 +333,13 @@ class TableCreation:
         values: Mapping[str, object],
         staged: StagedTable | None,
         label: Label | None,
+        protect: Protect | None,
     ) -> Table:
         """The Delta table first and its row afterwards: a crash in between leaves a folder that a later start sweeps away."""
         location = staged.location if staged else str(self._parts.table_folder / new_id())
         try:
             self._parts.storage.commit(location, commit)
-            table_id = self._register(ctx, name, str(values["schema_id"]), {**values, "location": location}, label)
+            table_id = self._register(ctx, name, str(values["schema_id"]), {**values, "location": location}, label, protect)
         except InsjoError:
             self._parts.storage.remove(location)
             raise
@@ -353,6 +358,7 @@ class TableCreation:
         values: Mapping[str, object],
         staged: StagedTable | None,
         label: Label | None,
+        protect: Protect | None,
     ) -> Table:
         """New definition and rows for a table that is there, as one version of it."""
         with contextlib.ExitStack() as stack:
@@ -363,6 +369,8 @@ class TableCreation:
             snapshot = write.snapshot
             if label is not None:
                 self.raise_label(ctx, write.table.id, label)
+            if protect is not None:
+                protect(write.table.id, None)
             operation = "CREATE OR REPLACE TABLE AS SELECT" if staged else "CREATE OR REPLACE TABLE"
             whole = replace(commit, read_version=snapshot.version, removes=snapshot.files, operation=operation, held=snapshot)
             self._writes.put(write, whole)
@@ -372,8 +380,16 @@ class TableCreation:
                 self._parts.changed(ctx, "table.replace", name.full_name, write.table.id, connection=connection)
         return self.get(ctx, name)
 
-    def _register(self, ctx: RequestContext, name: TableName, schema_id: str, values: Mapping[str, object], label: Label | None) -> str:
-        """The securable, the row and the label in one transaction; gives the identifier."""
+    def _register(
+        self,
+        ctx: RequestContext,
+        name: TableName,
+        schema_id: str,
+        values: Mapping[str, object],
+        label: Label | None,
+        protect: Protect | None = None,
+    ) -> str:
+        """The securable, the row, the label and what protects the table in one transaction; gives the identifier."""
         parts = self._parts
         try:
             with parts.database.write() as connection:
@@ -381,6 +397,8 @@ class TableCreation:
                 store.insert(connection, store.tables, {"id": securable.id, **values, **parts.stamps(ctx)})
                 if label is not None:
                     parts.access.labels.raise_derived(ctx, securable.id, label, connection=connection)
+                if protect is not None:
+                    protect(securable.id, connection)
         except AlreadyExists as error:
             raise taken(name) from error
         return securable.id

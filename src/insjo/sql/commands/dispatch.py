@@ -60,6 +60,7 @@ COMMANDS: dict[type[Any], Callable[[Execution, Any], Outcome]] = {
     nodes.CommentOn: objects.comment_on,
     nodes.GrantChange: rights.change_grant,
     nodes.ShowGrants: rights.show_grants,
+    guard_nodes.CreateGuardedTable: guards.create_guarded_table,
     guard_nodes.AlterRowFilter: guards.alter_row_filter,
     guard_nodes.AlterMask: guards.alter_mask,
     guard_nodes.AlterTags: policies.alter_tags,

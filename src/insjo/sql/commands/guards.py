@@ -8,17 +8,41 @@ from insjo.access.types import Privilege, SecurableKind
 from insjo.catalog.errors import WrongTableType
 from insjo.kernel.errors import InvalidArgument, did_you_mean
 from insjo.sql.commands.execution import Outcome, nothing
+from insjo.sql.commands.tables import create_table
 from insjo.sql.dialect.types import Kind, parse_type
 from insjo.sql.errors import FunctionArguments, UnresolvedColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    import sqlalchemy as sa
 
     from insjo.access.protection import Argument
     from insjo.catalog.types import Column, TableName
     from insjo.sql.binding.functions import SqlFunction
     from insjo.sql.commands.execution import Execution
-    from insjo.sql.parsing.guard_nodes import AlterMask, AlterRowFilter, Application, NamePath
+    from insjo.sql.parsing.guard_nodes import AlterMask, AlterRowFilter, Application, CreateGuardedTable, NamePath
+    from insjo.sql.parsing.nodes import CreateTable
+
+
+def create_guarded_table(x: Execution, command: CreateGuardedTable[CreateTable]) -> Outcome:
+    """CREATE TABLE with a row filter or masks: they stand before anybody can see a row."""
+    name = x.names.table(command.table.name).full_name
+
+    def guard(columns: Sequence[Column]) -> Callable[[str, sa.Connection | None], None]:
+        row_filter = checked(x, command.row_filter, columns, name, "BOOLEAN") if command.row_filter else None
+        masks = [(each, checked(x, given, columns, name, column_of(columns, each, name).type_text)) for each, given in command.masks]
+
+        def protect(table_id: str, connection: sa.Connection | None) -> None:
+            protections = x.tools.access.protections
+            if row_filter is not None:
+                protections.set_row_filter(x.ctx, table_id, row_filter[0].id, row_filter[1], connection=connection)
+            for column, (function, given) in masks:
+                protections.set_mask(x.ctx, table_id, column, function.id, given, connection=connection)
+
+        return protect
+
+    return create_table(x, command.table, guard)
 
 
 def alter_row_filter(x: Execution, command: AlterRowFilter) -> Outcome:

@@ -17,11 +17,16 @@ from insjo.sql.dialect.types import parse_type
 from insjo.sql.errors import UnsupportedFeature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    import sqlalchemy as sa
 
     from insjo.catalog.types import TableName
     from insjo.sql.commands.execution import Execution
     from insjo.sql.parsing.nodes import AddColumns, AlterProperties, ColumnDefinition, CreateTable, NamePath
+
+    Guard = Callable[[Sequence[Column]], Callable[[str, sa.Connection | None], None]]
+
 
 _SOURCE = "__insjo_source"
 
@@ -29,17 +34,22 @@ CLUSTERING = "clusteringColumns"
 """Property that tells by which columns a table is clustered, written as Databricks does."""
 
 
-def create_table(x: Execution, command: CreateTable) -> Outcome:
-    """CREATE TABLE with columns, LIKE another table, or AS a query."""
+def create_table(x: Execution, command: CreateTable, guard: Guard | None = None) -> Outcome:
+    """CREATE TABLE with columns, LIKE another table, or AS a query; `guard` gives for its columns what sets its filter and masks."""
     name = x.names.table(command.name)
     if command.clone is not None:
         return _from_query(x, _with_nature(x, command), name, like=command.clone)
     if command.tree is not None:
-        return _from_query(x, command, name)
+        return _from_query(x, command, name, guard=guard)
     columns = tuple(column_of(each, at) for at, each in enumerate(command.columns))
     if command.like is not None:
         like = x.tools.catalog.tables.get(x.ctx, x.names.table(command.like))
         columns = like.columns
+    if command.location and guard:
+        message = "`CREATE TABLE ... LOCATION` with a row filter or a mask is not supported."
+        raise UnsupportedFeature(
+            message, hint="Set them with `ALTER TABLE`.", details={"feature": "CREATE TABLE ... LOCATION with a filter"}
+        )
     if command.location:
         return _in_volume(x, command, name, columns)
     if not columns:
@@ -60,6 +70,7 @@ def create_table(x: Execution, command: CreateTable) -> Outcome:
         replace=command.or_replace,
         checks=checks,
         keys=keys,
+        protect=guard(columns) if guard else None,
     )
     return nothing()
 
@@ -135,7 +146,7 @@ def _natures(x: Execution, columns: tuple[Column, ...], like: NamePath) -> tuple
     return tuple(replace(each, name=column.name, position=at) for at, (column, each) in enumerate(zip(columns, same, strict=True)))
 
 
-def _from_query(x: Execution, command: CreateTable, name: TableName, like: NamePath | None = None) -> Outcome:
+def _from_query(x: Execution, command: CreateTable, name: TableName, like: NamePath | None = None, guard: Guard | None = None) -> Outcome:
     """CREATE TABLE AS: the table appears together with its rows, or not at all."""
     tables = x.tools.catalog.tables
     if command.if_not_exists and _exists(x, name):
@@ -145,6 +156,7 @@ def _from_query(x: Execution, command: CreateTable, name: TableName, like: NameP
     columns = tuple(Column(each, _storable(each, kind), position=at) for at, (each, kind) in enumerate(bound.columns))
     columns = _natures(x, columns, like) if like else columns
     checks, keys = constraints.of_clone(x, like) if like else constraints.of_new_table(x, name, columns, command.constraints)
+    protect = guard(columns) if guard else None
     plain = [replace(column, generated="", identity=None) for column in columns]
     query = assigned({column.name.lower(): at for at, column in enumerate(columns)}, plain)
     fitted = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={_SOURCE: as_source(bound)}).resting_on(bound)
@@ -164,6 +176,7 @@ def _from_query(x: Execution, command: CreateTable, name: TableName, like: NameP
                 label=bound.provenance.label if bound.provenance.origins else None,
                 checks=checks,
                 keys=keys,
+                protect=protect,
             )
     size = sum(each.size_bytes for each in files)
     rows = row_count(files)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
+from insjo.sql.parsing.guards import mask
 from insjo.sql.parsing.nodes import ColumnDefinition, ConstraintDefinition, Counter
 
 if TYPE_CHECKING:
     from insjo.sql.parsing.cursor import Cursor
+    from insjo.sql.parsing.guard_nodes import Application
 
 _TYPE_STOPS = (
     "NOT",
@@ -54,6 +56,7 @@ class Columns:
 
     columns: tuple[ColumnDefinition, ...] = ()
     constraints: tuple[ConstraintDefinition, ...] = ()
+    masks: tuple[tuple[str, Application], ...] = ()
 
 
 def table_columns(cursor: Cursor) -> Columns:
@@ -61,6 +64,7 @@ def table_columns(cursor: Cursor) -> Columns:
     cursor.expect("(")
     columns: list[ColumnDefinition] = []
     constraints: list[ConstraintDefinition] = []
+    masks: list[tuple[str, Application]] = []
     while True:
         if cursor.word() in _OF_TABLES and cursor.word(1) not in {",", ")"}:
             constraints.append(constraint(cursor))
@@ -68,10 +72,12 @@ def table_columns(cursor: Cursor) -> Columns:
             column, own = column_rest(cursor, cursor.name())
             columns.append(column)
             constraints.extend(own)
+            if cursor.accept("MASK"):
+                masks.append((column.name, mask(cursor, column.name)))
         if not cursor.accept(","):
             break
     cursor.expect(")")
-    return Columns(tuple(columns), tuple(constraints))
+    return Columns(tuple(columns), tuple(constraints), tuple(masks))
 
 
 def names(cursor: Cursor) -> tuple[str, ...]:
@@ -102,12 +108,10 @@ def column_rest(cursor: Cursor, name: str) -> tuple[ColumnDefinition, list[Const
             found["default"] = cursor.until(*_TYPE_STOPS)
         elif cursor.accept("GENERATED"):
             found |= _generated(cursor)
-        elif cursor.word() in {"AFTER", "FIRST"}:
+        elif cursor.word() in {"AFTER", "FIRST", "MASK"}:
             break
         elif cursor.word() in _OF_COLUMNS:
             constraints.append(constraint(cursor, column=name))
-        elif cursor.looks_at("MASK"):
-            raise refuse("MASK of a column", "Use `ALTER TABLE ... ALTER COLUMN ... SET MASK`.")
         else:
             raise cursor.error("`,` or `)`")
     return ColumnDefinition(name, **found), constraints  # type: ignore[arg-type]  # Each field was read in its own type.

@@ -10,6 +10,8 @@ from sqlglot import exp
 from insjo.sql.errors import SyntaxInvalid
 from insjo.sql.parsing.columns import Columns, binary_collation, column_rest, names, refuse, table_columns
 from insjo.sql.parsing.grammar import parse_tree
+from insjo.sql.parsing.guard_nodes import CreateGuardedTable
+from insjo.sql.parsing.guards import row_filter
 from insjo.sql.parsing.nodes import (
     ColumnDefinition,
     CreateCatalog,
@@ -27,6 +29,7 @@ from insjo.sql.parsing.words import NOT_CREATED
 
 if TYPE_CHECKING:
     from insjo.sql.parsing.cursor import Cursor
+    from insjo.sql.parsing.guard_nodes import Application
     from insjo.sql.parsing.nodes import Command, NamePath
 
 _FORMATS = ("DELTA",)
@@ -168,7 +171,7 @@ def _volume(cursor: Cursor) -> CreateVolume:
     return CreateVolume(name, comment, skip)
 
 
-def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
+def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable | CreateGuardedTable[CreateTable]:
     """CREATE TABLE after the word TABLE."""
     skip = if_not_exists(cursor)
     if skip and or_replace:
@@ -187,7 +190,7 @@ def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
     if columns and clauses.tree is not None:
         message = "`CREATE TABLE ... AS` takes its columns from the query; a list of columns may not stand before it."
         raise SyntaxInvalid(message)
-    return CreateTable(
+    made = CreateTable(
         name,
         clauses.columns,
         clauses.tree,
@@ -201,6 +204,7 @@ def _table(cursor: Cursor, *, or_replace: bool) -> CreateTable:
         clustering=clauses.clustering,
         location=clauses.location,
     )
+    return CreateGuardedTable(made, clauses.row_filter, listed.masks) if clauses.row_filter or listed.masks else made
 
 
 def _clone(cursor: Cursor, name: NamePath, *, or_replace: bool, skip: bool) -> CreateTable:
@@ -232,6 +236,7 @@ class _TableClauses:
     clustering: tuple[str, ...] = ()
     location: str = ""
     tree: exp.Expr | None = None
+    row_filter: Application | None = None
 
     def read(self, cursor: Cursor) -> None:
         """One clause."""
@@ -246,12 +251,14 @@ class _TableClauses:
             self.columns = (*self.columns, *added)
         elif cursor.accept("CLUSTER", "BY"):
             self.clustering = clustering(cursor)
-        elif cursor.accept("AS") or cursor.word() in {"SELECT", "WITH", "("}:
+        elif cursor.accept("AS") or (cursor.word() in {"SELECT", "WITH", "("} and not cursor.looks_at("WITH", "ROW", "FILTER")):
             self.tree = checked_query(cursor.rest_tree())
         elif cursor.accept("DEFAULT", "COLLATION"):
             binary_collation(cursor)
         elif cursor.accept("LOCATION"):
             self.location = _volume_path(cursor)
+        elif cursor.accept("WITH", "ROW", "FILTER"):
+            self.row_filter = row_filter(cursor)
         elif cursor.word() in {"CLUSTERED", "WITH", "ROW", "STORED"}:
             raise refuse(f"CREATE TABLE ... {cursor.word()}")
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from insjo.access.protection import Argument
 
 NamePath: TypeAlias = tuple[str, ...]
+
+T = TypeVar("T")
+"""The plain statement that is part of another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +95,13 @@ class ShowPolicies:
     name: str = ""
 
 
-GuardCommand: TypeAlias = AlterRowFilter | AlterMask | AlterTags | CreatePolicy | DropPolicy | ShowPolicies
+@dataclass(frozen=True, slots=True)
+class CreateGuardedTable(Generic[T]):
+    """CREATE TABLE with a row filter or with masks of columns."""
+
+    table: T
+    row_filter: Application | None = None
+    masks: tuple[tuple[str, Application], ...] = ()
+
+
+GuardCommand: TypeAlias = AlterRowFilter | AlterMask | AlterTags | CreatePolicy | DropPolicy | ShowPolicies | CreateGuardedTable[Any]
