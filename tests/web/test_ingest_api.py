@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,3 +120,36 @@ def test_a_load_can_be_stopped_and_nothing_is_left(admin: Door) -> None:
 def test_what_makes_no_sense_is_refused(admin: Door, body: dict[str, object]) -> None:
     status, text = admin.raw("POST", f"{PREFIX}/ingest/inspect", body)
     assert 400 <= status < 500, text
+
+
+def test_a_load_whose_server_is_killed_comes_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Killed at several moments of a load, the next server does it to its end: all rows, good and bad, exactly once."""
+    rows = 300_000
+    with RunningServer(tmp_path_factory.mktemp("killed") / "data", environment={"INSJO_LOCAL_MODELS": "0"}) as server:
+        door = Door(server.url, server.token("admin"))
+        door.sql("CREATE VOLUME main.default.uploads")
+        lines = "\n".join(f"{number},{'x' * 40}" if number % 1000 else f"bad{number},x" for number in range(1, rows + 1))
+        path = put(door, "big.csv", f"id,text\n{lines}\n")
+        for attempt, pause_s in enumerate((0.0, 0.3, 0.7)):
+            target = f"main.default.big{attempt}"
+            body = {"path": path, "target": target, "types": {"id": "int"}}
+            run = door.call("POST", f"{PREFIX}/ingest/loads", body, status=202)
+            time.sleep(pause_s)
+            server.restart(kill=True)
+            door = Door(server.url, server.token("admin"))
+            done = ended(door, run["run_id"])
+            assert (done["state"], done["error"]) == ("SUCCEEDED", "")
+            counted = door.sql(f"SELECT count(*), count(DISTINCT id) FROM {target}")["result"]["data_array"][0]
+            assert counted == [str(rows - rows // 1000)] * 2
+            bad = door.sql(f"SELECT count(*), count(DISTINCT line) FROM {target}_quarantine")["result"]["data_array"][0]
+            assert bad == [str(rows // 1000)] * 2
+
+
+def test_the_command_loads_a_file_while_a_server_runs(server: RunningServer, admin: Door, tmp_path: Path) -> None:
+    file = tmp_path / "seas.csv"
+    file.write_text("sea;depth\nKattegatt;130\nSkagerrak;many\n", encoding="utf-8")
+    words = ("ingest", str(file), "--table", "main.default.seas", "--type", "depth=int", "--json", "--data", str(server.data_dir))
+    told = json.loads(server.insjo(*words).stdout)
+    assert (told["rows"], told["quarantined"], told["quarantine_table"]) == (1, 1, "main.default.seas_quarantine")
+    assert admin.sql("SELECT sea, depth FROM main.default.seas")["result"]["data_array"] == [["Kattegatt", "130"]]
+    assert server.insjo(*words, check=False).returncode != 0

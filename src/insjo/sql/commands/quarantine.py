@@ -17,6 +17,7 @@ from insjo.catalog.types import Column
 from insjo.kernel.context import system_context
 from insjo.kernel.errors import NotFound
 from insjo.sql.binding import engine_text as text
+from insjo.sql.binding.sifting import REJECT_SHAPE
 from insjo.sql.commands.execution import Execution
 from insjo.sql.commands.writing import discarding, new_file, row_count
 from insjo.sql.errors import FileOptionInvalid, UnsupportedFeature
@@ -31,15 +32,7 @@ if TYPE_CHECKING:
 
 SUFFIX = "_quarantine"
 MARK = "insjo.quarantine_of"
-SHAPE = {
-    "load_id": "string",
-    "loaded_at": "timestamp",
-    "file": "string",
-    "line": "bigint",
-    "column_name": "string",
-    "reason": "string",
-    "row_text": "string",
-}
+SHAPE = REJECT_SHAPE | {"load_id": "string", "loaded_at": "timestamp"}
 _COPY_ID = "copyId"
 _HISTORY_DEPTH = 100
 _PASSED_ON = frozenset({Privilege.SELECT, Privilege.MANAGE, Privilege.ALL_PRIVILEGES})
@@ -99,9 +92,9 @@ class Quarantine:
     def sifting(self, rejects: str) -> Sifting:
         """The statement with its bad rows written here; `rejects` is `FileSource.rejects`."""
         outputs = [
+            *(f"{text.cast(text.name(name), kind)} AS {text.name(name)}" for name, kind in REJECT_SHAPE.items()),
             f"{text.literal(self._load_id)} AS load_id",
             f"{text.typed(self._x.now, 'timestamp')} AS loaded_at",
-            *(f"{text.cast(text.name(name), kind)} AS {text.name(name)}" for name, kind in list(SHAPE.items())[2:]),
         ]
         given = {each.name: getattr(self._x, each.name) for each in fields(self._x)}
         sql = text.select(outputs, text.nested(rejects, "__insjo_rejected"))
