@@ -301,6 +301,53 @@ def test_a_change_of_grants_is_whole_or_not_at_all(w: WorkspaceClient, site: Sit
         w.grants.update("schema", schema, changes=[wrong])
 
 
+@pytest.mark.covers("metastores.list", "metastores.get", "metastores.summary", "system_schemas.list", "workspace_bindings.get_bindings")
+def test_the_metastore(w: WorkspaceClient, site: Site) -> None:
+    (found,) = w.metastores.list()
+    assert found.metastore_id
+    assert w.metastores.get(found.metastore_id).name == w.metastores.summary().name
+    assert {each.schema for each in w.system_schemas.list(found.metastore_id)} >= {"access"}
+    assert list(site.client("nobody.special").system_schemas.list(found.metastore_id)) == []
+    assert [each.workspace_id for each in w.workspace_bindings.get_bindings("catalog", "main")] == [1]
+    with pytest.raises(NotFound):
+        w.metastores.get("other")
+
+
+@pytest.mark.covers("tables.list_summaries", "grants.list", "grants.list_effective")
+def test_short_lists_of_tables_and_pages_of_grants(w: WorkspaceClient, site: Site, schema: str) -> None:
+    catalog, name = schema.split(".", maxsplit=1)[0], fresh("short")
+    w.schemas.create(name, catalog)
+    columns = [ColumnInfo(name="id", type_name=ColumnTypeName.INT, type_text="int", position=0)]
+    for table in ("sum_a", "sum_b", "other"):
+        w.tables.create(table, catalog, name, TableType.MANAGED, DataSourceFormat.DELTA, "", columns=columns)
+    for pattern, expected in (
+        ("_t%", ["other"]),
+        ("%a%", ["sum_a"]),
+        ("%%%b", ["sum_b"]),
+        ("sum", []),
+        ("", ["other", "sum_a", "sum_b"]),
+    ):
+        fits = w.tables.list_summaries(catalog, schema_name_pattern=name, table_name_pattern=pattern)
+        assert [(each.full_name or "").rpartition(".")[2] for each in fits] == expected
+    found = w.tables.list_summaries(catalog, schema_name_pattern=name, table_name_pattern="sum%", max_results=1)
+    assert [each.full_name for each in found] == [f"{catalog}.{name}.sum_a", f"{catalog}.{name}.sum_b"]
+    other = site.client("gry")
+    assert list(other.tables.list_summaries(catalog, schema_name_pattern=name)) == []
+    people = sorted(fresh("grantee").replace("_", "-") for _ in range(3))
+    for person in people:
+        w.users.create(user_name=person)
+    changes = [PermissionsChange(principal=person, add=[Privilege.SELECT]) for person in people]
+    w.grants.update("table", f"{catalog}.{name}.sum_a", changes=changes)
+    direct = list(w.grants.list("table", f"{catalog}.{name}.sum_a", page_size=2))
+    assert [each.principal for each in direct] == people
+    effective = list(w.grants.list_effective("table", f"{catalog}.{name}.sum_a", principal=people[0]))
+    assert [each.principal for each in effective] == [people[0]]
+    with pytest.raises(NotFound):
+        list(other.tables.list_summaries("nothing_here"))
+    with pytest.raises(NotFound):
+        list(other.grants.list("table", f"{catalog}.{name}.sum_a"))
+
+
 # -------------------------------------------------------------------------------------------------------------- what is missing
 
 
