@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insjo.kernel.limits import BODY_BYTES_MAX, FILE_BYTES_MAX
@@ -352,12 +352,14 @@ def test_ranges_of_files(raw: Raw, volume: str) -> None:
 MOMENTS = st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31, 23, 59, 59, 999999))  # noqa: DTZ001  # Both kinds are meant.
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(width=64)), max_size=30))
 def test_doubles_are_written_by_arrow_as_they_are_one_by_one(values: list[float | None]) -> None:
     column = pa.chunked_array([pa.array(values, pa.float64())])
     assert column_texts(column) == [None if value is None else float_text(value) for value in values]
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), MOMENTS), max_size=30), st.booleans())
 def test_moments_are_written_by_arrow_as_they_are_one_by_one(values: list[datetime | None], zoned: bool) -> None:
     held = [value.replace(tzinfo=UTC) if value is not None and zoned else value for value in values]
@@ -365,6 +367,7 @@ def test_moments_are_written_by_arrow_as_they_are_one_by_one(values: list[dateti
     assert column_texts(column) == [None if value is None else timestamp_text(value) for value in held]
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_double_is_read_back_as_it_was(value: float) -> None:
     assert float(float_text(value)) == value

@@ -18,6 +18,7 @@ from insjo.kernel.errors import InvalidArgument, NotFound, Unimplemented
 from insjo.kernel.limits import INLINE_RESULT_BYTES_MAX
 from insjo.sql.types import Parameter, Statement, StatementSpec, StatementState
 from insjo.web.authentication import context_for
+from insjo.web.databricks.arrow_rows import RowForm, as_wire, lz4_frame
 from insjo.web.databricks.sql_states import sql_state
 from insjo.web.databricks.values import csv_bytes, ipc_bytes, ipc_schema, json_rows
 from insjo.web.errors import status_of
@@ -37,11 +38,11 @@ MEDIA_TYPES = {"JSON_ARRAY": "application/json", "ARROW_STREAM": "application/vn
 
 
 class ParameterBody(msgspec.Struct):
-    """One named parameter."""
+    """One parameter; without a name, which only drivers leave out, it stands for the next `?`."""
 
-    name: str
+    name: str | None = None
     value: str | None = None
-    type: str = ""
+    type: str | None = None
 
 
 class StatementBody(msgspec.Struct):
@@ -60,15 +61,35 @@ class StatementBody(msgspec.Struct):
     byte_limit: int | None = None
     session_id: str | None = None
     result_compression: str | None = None
-    query_tags: list[Any] = []
+    query_tags: list[Any] | dict[str, Any] | None = None
 
 
 class ResultWanted(msgspec.Struct, frozen=True):
-    """How a client wants the rows; kept for the later calls by the statement's query parameters."""
+    """How a client wants the rows; kept for the later calls about the statement.
+
+    Attributes:
+        external: By links.
+        either: Inline when it is one chunk that fits, otherwise by links (drivers only).
+        lz4: Arrow streams as one frame of LZ4 each.
+    """
 
     external: bool
     format: Format
+    either: bool = False
+    lz4: bool = False
 
+    def by_links(self, statement: Statement) -> bool:
+        """Whether this result goes by links."""
+        return self.external or (self.either and (len(statement.chunks) > 1 or statement.byte_count > INLINE_RESULT_BYTES_MAX))
+
+    @property
+    def compression(self) -> str:
+        """Name of the compression."""
+        return "LZ4_FRAME" if self.lz4 else "NONE"
+
+
+EITHER = frozenset({"INLINE_OR_EXTERNAL_LINKS", "HYBRID"})
+"""Dispositions of drivers: inline or by links, as it fits."""
 
 _wanted_limit = 10_000
 
@@ -109,7 +130,7 @@ async def create(call: Call) -> Response:
         warehouse_id=body.warehouse_id or None,
         catalog=body.catalog,
         schema=body.schema,
-        parameters=tuple(Parameter(each.name, each.value, each.type) for each in body.parameters),
+        parameters=tuple(Parameter(each.name or None, each.value, each.type or "") for each in body.parameters),
         session_id=body.session_id,
         row_limit=body.row_limit,
         byte_limit=body.byte_limit,
@@ -147,14 +168,19 @@ async def wait_for(call: Call, statement_id: str, seconds: float) -> Statement:
 
 def result_wanted(body: StatementBody) -> ResultWanted:
     """Disposition and format; combinations that do not exist are refused."""
-    known = {"INLINE": False, "EXTERNAL_LINKS": True, "INLINE_OR_EXTERNAL_LINKS": False, "HYBRID": False}
+    known = {"INLINE", "EXTERNAL_LINKS", *EITHER}
     if body.disposition not in known:
-        raise InvalidArgument(f"`{body.disposition}` is not a disposition.", hint="Use INLINE or EXTERNAL_LINKS.")
+        raise InvalidArgument(f"`{body.disposition[:40]}` is not a disposition.", hint="Use INLINE or EXTERNAL_LINKS.")
     if body.disposition == "INLINE" and body.format != "JSON_ARRAY":
         raise InvalidArgument(f"The format {body.format} needs the disposition EXTERNAL_LINKS.")
-    if body.result_compression not in {None, "", "NONE"}:
-        raise Unimplemented(f"Result compression `{body.result_compression}` is not implemented.", hint="Ask for none.")
-    return ResultWanted(external=known[body.disposition], format=body.format)
+    if body.result_compression not in {None, "", "NONE", "LZ4_FRAME"}:
+        raise Unimplemented(f"Result compression `{str(body.result_compression)[:40]}` is not implemented.", hint="Use LZ4_FRAME or none.")
+    return ResultWanted(
+        external=body.disposition == "EXTERNAL_LINKS",
+        format=body.format,
+        either=body.disposition in EITHER,
+        lz4=body.result_compression == "LZ4_FRAME" and body.format == "ARROW_STREAM",
+    )
 
 
 async def get(call: Call) -> Response:
@@ -188,22 +214,25 @@ async def fetch_link(call: Call) -> Response:
     form = call.query("format", "JSON_ARRAY")
     principal_id, expires = call.query("principal"), call.query_int("expires") or 0
     now_s = call.services.clock.now().timestamp()
+    compression = call.query("compression", "NONE")
     LinkSigner(call.services.signing_key).check(
-        f"{statement_id}/{index}/{form}", principal_id, expires, call.query("signature"), now_s=now_s
+        f"{statement_id}/{index}/{form}/{compression}", principal_id, expires, call.query("signature"), now_s=now_s
     )
     principal = await call.run(call.services.access.principals.get, system_context("rest"), principal_id)
     if not principal.active:
         raise LinkRefused("This link is not valid any more.")
     ctx = context_for(call.request, principal, "databricks")
+    statement = await call.run(call.services.sql.statements.get, ctx, statement_id)
     part = await call.run(call.services.sql.statements.chunk, ctx, statement_id, index)
-    content = await call.run(_encode, part.batches, form, index)
+    content = await call.run(_encode, part.batches, statement, form, index, lz4=compression == "LZ4_FRAME")
     return Response(content, media_type=MEDIA_TYPES.get(form, "application/octet-stream"), headers={"cache-control": "private, no-store"})
 
 
-def _encode(table: pa.Table, form: str, index: int) -> bytes:
+def _encode(table: pa.Table, statement: Statement, form: str, index: int, *, lz4: bool) -> bytes:
     """Rows in a format."""
     if form == "ARROW_STREAM":
-        return ipc_bytes(table)
+        stream = ipc_bytes(as_wire(table, statement.columns, RowForm()))
+        return lz4_frame(stream) if lz4 else stream
     if form == "CSV":
         return csv_bytes(table, header=index == 0)
     return msgspec.json.encode(json_rows(table))
@@ -228,7 +257,7 @@ async def statement_body(call: Call, statement: Statement, wanted: ResultWanted)
     body: dict[str, object] = {"statement_id": statement.id, "status": status_body(statement)}
     if statement.state is not StatementState.SUCCEEDED:
         return body
-    if not wanted.external and statement.byte_count > INLINE_RESULT_BYTES_MAX:
+    if not wanted.by_links(statement) and statement.byte_count > INLINE_RESULT_BYTES_MAX:
         body["status"] = status_body(replace(statement, state=StatementState.FAILED, error=_too_large_inline(statement)))
         return body
     body["manifest"] = await manifest_body(call, statement, wanted)
@@ -245,7 +274,7 @@ async def statement_body(call: Call, statement: Statement, wanted: ResultWanted)
 def no_rows(wanted: ResultWanted) -> dict[str, object]:
     """The result of a statement that gave no row."""
     inline = {"chunk_index": 0, "row_offset": 0, "row_count": 0, "data_array": []}
-    return {} if wanted.external or wanted.format != "JSON_ARRAY" else inline
+    return {} if wanted.external or wanted.either or wanted.format != "JSON_ARRAY" else inline
 
 
 def _too_large_inline(statement: Statement) -> InlineTooLarge:
@@ -310,7 +339,9 @@ async def manifest_body(call: Call, statement: Statement, wanted: ResultWanted) 
     }
     if wanted.format == "ARROW_STREAM":
         first = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, 0)
-        manifest["arrow_schema"] = base64.b64encode(ipc_schema(first.batches.schema)).decode()
+        schema = as_wire(first.batches.slice(0, 0), statement.columns, RowForm()).schema
+        manifest["arrow_schema"] = base64.b64encode(ipc_schema(schema)).decode()
+        manifest["result_compression"] = wanted.compression
     return manifest
 
 
@@ -324,14 +355,15 @@ async def result_body(call: Call, statement: Statement, index: int, wanted: Resu
     if index + 1 in ranges:
         body["next_chunk_index"] = index + 1
         body["next_chunk_internal_link"] = f"/api/2.0/sql/statements/{statement.id}/result/chunks/{index + 1}"
-    if wanted.external:
+    if wanted.by_links(statement):
         await call.run(call.services.sql.statements.check_fetch, call.ctx, statement.id)
         return body | {"external_links": [link_body(call, statement, index, wanted) | body | {"byte_count": here.byte_count}]}
     if statement.byte_count > INLINE_RESULT_BYTES_MAX:
         raise _too_large_inline(statement)
     part = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, index)
     if wanted.format == "ARROW_STREAM":
-        return body | {"attachment": base64.b64encode(await call.run(ipc_bytes, part.batches)).decode()}
+        content = await call.run(_encode, part.batches, statement, wanted.format, index, lz4=wanted.lz4)
+        return body | {"attachment": base64.b64encode(content).decode()}
     return body | {"data_array": await call.run(json_rows, part.batches)}
 
 
@@ -339,9 +371,11 @@ def link_body(call: Call, statement: Statement, index: int, wanted: ResultWanted
     """A signed link to one chunk; it is fetched without a credential."""
     expires = int(call.services.clock.now().timestamp()) + LINK_TTL_S
     principal_id = call.ctx.principal.id
-    signature = LinkSigner(call.services.signing_key).sign(f"{statement.id}/{index}/{wanted.format}", principal_id, expires)
+    signature = LinkSigner(call.services.signing_key).sign(
+        f"{statement.id}/{index}/{wanted.format}/{wanted.compression}", principal_id, expires
+    )
     base = str(call.request.base_url).rstrip("/")
-    query = f"format={wanted.format}&principal={principal_id}&expires={expires}&signature={signature}"
+    query = f"format={wanted.format}&compression={wanted.compression}&principal={principal_id}&expires={expires}&signature={signature}"
     return {
         "external_link": f"{base}/api/2.0/sql/results/{statement.id}/{index}?{query}",
         "expiration": datetime.fromtimestamp(expires, UTC).isoformat().replace("+00:00", "Z"),

@@ -155,6 +155,12 @@ async def close_session(call: Call) -> Response:
     return JSONResponse({})
 
 
+async def telemetry(call: Call) -> Response:
+    """What drivers tell about themselves is neither read nor kept; the answer says that nothing was taken."""
+    del call
+    return JSONResponse({"errors": [], "numSuccess": 0, "numProtoSuccess": 0, "numRealtimeSuccess": 0})
+
+
 async def history(call: Call) -> Response:
     """Statements that ended: everybody's own, and for admins all."""
     page = PageRequest.of(call.query_int("max_results"), call.query("page_token"))
@@ -225,4 +231,5 @@ ROUTES = (
     DoorRoute("POST", "/api/2.0/sql/sessions", open_session, "databricks"),
     DoorRoute("DELETE", "/api/2.0/sql/sessions/{id}", close_session, "databricks"),
     DoorRoute("GET", "/api/2.0/sql/history/queries", history, "databricks"),
+    DoorRoute("POST", "/telemetry-ext", telemetry, "databricks"),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from insjo.kernel.errors import NotFound, Unimplemented
 from insjo.kernel.ids import new_id
 from insjo.sql.types import Parameter, StatementSpec
+from insjo.web.databricks.arrow_rows import RowForm
 from insjo.web.thrift import metadata
 from insjo.web.thrift.handles import InvalidHandle, make_handle, read_handle
 from insjo.web.thrift.messages import (
@@ -27,7 +28,7 @@ from insjo.web.thrift.messages import (
     StatusResp,
 )
 from insjo.web.thrift.operations import Operation, fetch, metadata_of, state_of, succeeded
-from insjo.web.thrift.rows import RowForm
+from insjo.web.thrift.rows import form_of
 
 if TYPE_CHECKING:
     from insjo.sql.types import Session
@@ -161,7 +162,7 @@ async def execute_statement(call: Call, request: ExecuteStatementReq) -> Operati
         row_limit=request.result_row_limit if request.result_row_limit and request.result_row_limit > 0 else None,
     )
     statement = await call.run(call.services.sql.statements.submit, call.ctx, spec)
-    operation = Operation(statement.id, call.ctx.principal.id, session.id, OperationType.EXECUTE_STATEMENT, RowForm.of(request))
+    operation = Operation(statement.id, call.ctx.principal.id, session.id, OperationType.EXECUTE_STATEMENT, form_of(request))
     _operations(call).add(operation)
     if not request.run_async:
         await state_of(call, operation, WAIT_SYNCHRONOUS_S)

@@ -19,7 +19,7 @@ from insjo.web.thrift.messages import (
     Status,
     StatusCode,
 )
-from insjo.web.thrift.rows import RowForm, metadata, row_set
+from insjo.web.thrift.rows import metadata, row_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from insjo.kernel.errors import InsjoError
     from insjo.sql.types import ResultColumn, Statement
+    from insjo.web.databricks.arrow_rows import RowForm
     from insjo.web.thrift.metadata import Question
     from insjo.web.types import Call
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from insjo.web.databricks.values import column_texts, interval_text
+from insjo.web.databricks.arrow_rows import RowForm, as_wire, interval_texts, is_year_month, lz4_frame, timestamp_texts
+from insjo.web.databricks.values import column_texts
 from insjo.web.thrift.messages import (
     ArrowBatch,
     BinaryColumn,
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from insjo.web.thrift.messages import ArrowTypes, ExecuteStatementReq
 
 BATCH_ROWS_MAX = 100_000
-SQL_NAME = b"Spark:DataType:SqlName"
-"""Key of an Arrow field's metadata in which clients find types that Arrow does not have, for example `variant`."""
 
 TYPE_IDS = {
     "boolean": TypeId.BOOLEAN,
@@ -77,40 +74,23 @@ NUMBERS = {
 """Field of a column, its class, and what stands where there is no value."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowForm:
-    """What a client can read.
-
-    Attributes:
-        arrow: Arrow batches; otherwise columns of Thrift values.
-        lz4: Each batch is compressed.
-        timestamps: Timestamps in Arrow's own type, otherwise as text; `decimals` and `nested` (arrays, maps, structs) likewise.
-    """
-
-    arrow: bool = True
-    lz4: bool = False
-    timestamps: bool = True
-    decimals: bool = True
-    nested: bool = True
-
-    @staticmethod
-    def of(request: ExecuteStatementReq) -> RowForm:
-        """As a client asks for it."""
-        types: ArrowTypes | None = request.use_arrow_native_types
-        return RowForm(
-            arrow=bool(request.can_read_arrow_result),
-            lz4=bool(request.can_read_arrow_result and request.can_decompress_lz4_result),
-            timestamps=bool(types and types.timestamp_as_arrow),
-            decimals=bool(types and types.decimal_as_arrow),
-            nested=bool(types and types.complex_types_as_arrow),
-        )
+def form_of(request: ExecuteStatementReq) -> RowForm:
+    """What a client can read, as it says."""
+    types: ArrowTypes | None = request.use_arrow_native_types
+    return RowForm(
+        arrow=bool(request.can_read_arrow_result),
+        lz4=bool(request.can_read_arrow_result and request.can_decompress_lz4_result),
+        timestamps=bool(types and types.timestamp_as_arrow),
+        decimals=bool(types and types.decimal_as_arrow),
+        nested=bool(types and types.complex_types_as_arrow),
+    )
 
 
 def type_id(type_text: str) -> TypeId:
     """Type of a column on the wire."""
     word = re.split(r"[(< ]", type_text.lower(), maxsplit=1)[0]
     if word == "interval":
-        return TypeId.INTERVAL_YEAR_MONTH if _is_year_month(type_text) else TypeId.INTERVAL_DAY_TIME
+        return TypeId.INTERVAL_YEAR_MONTH if is_year_month(type_text) else TypeId.INTERVAL_DAY_TIME
     return TYPE_IDS.get(word, TypeId.STRING)
 
 
@@ -134,63 +114,12 @@ def row_set(tables: Sequence[pa.Table], columns: Sequence[ResultColumn], form: R
     return RowSet(start_row_offset=offset, rows=[], columns=values)
 
 
-def as_wire(table: pa.Table, columns: Sequence[ResultColumn], form: RowForm) -> pa.Table:
-    """The rows in Arrow types that the client reads."""
-    arrays: list[pa.ChunkedArray] = []
-    fields: list[pa.Field] = []
-    for at, column in enumerate(columns):
-        array = _as_wire_array(table.column(at), column.type_text, form)
-        arrays.append(array)
-        fields.append(pa.field(column.name, array.type, metadata={SQL_NAME: column.type_text.upper().encode()}))
-    if not fields:
-        return pa.table({})
-    return pa.table(arrays, schema=pa.schema(fields))
-
-
-def _as_wire_array(array: pa.ChunkedArray, type_text: str, form: RowForm) -> pa.ChunkedArray:
-    """One column in an Arrow type that the client reads."""
-    kind = array.type
-    if type_text == "void":
-        return pa.chunked_array([pa.nulls(len(array), pa.string())])
-    if kind == pa.month_day_nano_interval():
-        return _texts(_interval_texts(array, type_text))
-    if pa.types.is_timestamp(kind) and not form.timestamps:
-        return _texts(_timestamp_texts(array))
-    if (pa.types.is_decimal(kind) and not form.decimals) or (pa.types.is_nested(kind) and not form.nested):
-        return _texts(column_texts(array))
-    if pa.types.is_large_string(kind):
-        return pc.cast(array, pa.string())
-    return array
-
-
-def _texts(values: list[str | None]) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array(values, pa.string())])
-
-
-def _is_year_month(type_text: str) -> bool:
-    """Whether an interval counts months."""
-    words = type_text.lower()
-    return "year" in words or "month" in words
-
-
-def _interval_texts(array: pa.ChunkedArray, type_text: str) -> list[str | None]:
-    year_month = _is_year_month(type_text)
-    return [None if value is None else interval_text(value, year_month=year_month) for value in array.to_pylist()]
-
-
-def _timestamp_texts(array: pa.ChunkedArray) -> list[str | None]:
-    """`2024-01-31 12:30:00.5`, as Hive writes it."""
-    moments = pc.cast(array, pa.timestamp("us", array.type.tz))
-    texts = pc.replace_substring_regex(pc.cast(moments, pa.string()), r"Z$", "")
-    return list(pc.replace_substring_regex(texts, r"\.?0+$", "").to_pylist())
-
-
 def _batches(table: pa.Table, columns: Sequence[ResultColumn], form: RowForm) -> list[ArrowBatch]:
     """Each batch as an IPC message of its own."""
     found: list[ArrowBatch] = []
     for batch in as_wire(table, columns, form).combine_chunks().to_batches(max_chunksize=BATCH_ROWS_MAX):
         content = batch.serialize()
-        packed = pa.compress(content, codec="lz4", asbytes=True) if form.lz4 else content.to_pybytes()
+        packed = lz4_frame(content) if form.lz4 else content.to_pybytes()
         found.append(ArrowBatch(packed, batch.num_rows))
     return found
 
@@ -215,9 +144,9 @@ def _plain_texts(array: pa.ChunkedArray, kind: TypeId, column: ResultColumn) -> 
     if kind is TypeId.NULL:
         return [None] * len(array)
     if kind is TypeId.TIMESTAMP:
-        return list(_timestamp_texts(array))
+        return list(timestamp_texts(array))
     if kind in {TypeId.INTERVAL_DAY_TIME, TypeId.INTERVAL_YEAR_MONTH}:
-        return list(_interval_texts(array, column.type_text))
+        return list(interval_texts(array, column.type_text))
     return list(column_texts(array))
 
 
