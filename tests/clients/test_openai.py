@@ -185,9 +185,19 @@ def test_each_kind_of_error_is_the_class_that_people_catch(models: Site, outside
         good.embeddings.create(model=EMBED, input=[])
 
 
+@pytest.mark.covers("responses.create", "responses.retrieve", "responses.delete")
+def test_the_packaged_model_answers_responses(client: OpenAI) -> None:
+    first = client.responses.create(model=CHAT, input="Say hello.", max_output_tokens=12)
+    assert first.output_text
+    again = client.responses.create(model=CHAT, input="Say it again.", previous_response_id=first.id, max_output_tokens=12)
+    assert client.responses.retrieve(again.id).previous_response_id == first.id
+    client.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.create(model=CHAT, input="And again.", previous_response_id=first.id)
+
+
 def test_parts_of_the_api_that_are_not_there_say_so(client: OpenAI) -> None:
     for call in (
-        lambda: client.responses.create(model=CHAT, input="Hi"),
         lambda: client.completions.create(model=CHAT, prompt="Hi"),
         lambda: client.moderations.create(input="Hi"),
     ):

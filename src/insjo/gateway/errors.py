@@ -125,3 +125,9 @@ class LimitNotFound(NotFound):
     """No such limit."""
 
     code = "LIMIT_NOT_FOUND"
+
+
+class ResponseNotFound(NotFound):
+    """No such stored response for this caller."""
+
+    code = "RESPONSE_NOT_FOUND"

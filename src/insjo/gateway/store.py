@@ -98,6 +98,18 @@ limit_windows = sa.Table(
     sa.Column("taken", sa.BigInteger, nullable=False),
 )
 
+responses = sa.Table(
+    "gateway_responses",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("principal_id", sa.String(64), nullable=False, index=True),
+    sa.Column("previous_id", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("response", sa.LargeBinary, nullable=False),
+    sa.Column("items", sa.LargeBinary, nullable=False),
+    sa.Column("provenance", sa.LargeBinary, nullable=False),
+)
+
 FETCH_ROWS = 1000
 DatabaseAway = SQLAlchemyError
 """What a service catches when the metadata database takes or gives no rows."""
@@ -356,3 +368,46 @@ class LimitStore:
             "VALUES (:limit_id, :subject_id, :begins_s, 0) ON CONFLICT (limit_id, subject_id, begins_s) DO NOTHING"
         )
         connection.execute(sa.text(text), {"limit_id": key[0], "subject_id": key[1], "begins_s": key[2]})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """One response that can be gone on from: JSON of the answer, of the items that were given, and of their label with its origins."""
+
+    id: str
+    principal_id: str
+    previous_id: str
+    created_at: datetime
+    response: bytes
+    items: bytes
+    provenance: bytes
+
+
+class ResponseStore:
+    """Stored responses."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on this database."""
+        self._database = database
+
+    def insert(self, stored: StoredResponse, keep_from: datetime, most: int) -> None:
+        """Add a response; what is older than `keep_from`, and what its owner has beyond `most`, makes room."""
+        mine = responses.c.principal_id == stored.principal_id
+        with self._database.write() as connection:
+            connection.execute(sa.insert(responses).values(**{each.name: getattr(stored, each.name) for each in fields(StoredResponse)}))
+            connection.execute(sa.delete(responses).where(responses.c.created_at < keep_from))
+            edge = sa.select(responses.c.created_at).where(mine).order_by(responses.c.created_at.desc()).offset(most).limit(1)
+            oldest = connection.execute(edge).scalar_one_or_none()
+            if oldest is not None:
+                connection.execute(sa.delete(responses).where(mine, responses.c.created_at <= oldest))
+
+    def fetch(self, response_id: str) -> StoredResponse | None:
+        """One stored response."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(responses).where(responses.c.id == response_id)).mappings().one_or_none()
+        return StoredResponse(**row) if row else None
+
+    def delete(self, response_id: str) -> None:
+        """Remove one."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(responses).where(responses.c.id == response_id))

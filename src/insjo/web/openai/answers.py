@@ -106,3 +106,10 @@ def error_event(error: Exception, request_id: str) -> bytes:
     """The end of a stream that failed: OpenAI's clients raise for an event with `error`, and `[DONE]` ends the stream for all."""
     known = shown(error, request_id)
     return b"data: " + msgspec.json.encode(openai_body(known, status_of(known))) + b"\n\n" + DONE
+
+
+def response_error_event(error: Exception, request_id: str) -> bytes:
+    """The end of a stream of the Responses API that failed."""
+    known = shown(error, request_id)
+    told = {"type": "error", "sequence_number": 0, "code": known.code.lower(), "message": str(known), "param": known.details.get("param")}
+    return b"event: error\ndata: " + msgspec.json.encode(told) + b"\n\n"

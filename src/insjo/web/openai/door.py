@@ -21,6 +21,7 @@ from insjo.web.openai.answers import (
     error_answer,
     error_event,
     raised_label,
+    response_error_event,
     route_header,
     warning_headers,
     with_route,
@@ -47,7 +48,6 @@ ALIASES: Final = ("/v1", "/serving-endpoints", "/ai-gateway/mlflow/v1", "/ai-gat
 """Where clients look for OpenAI's paths."""
 
 NOT_BUILT: Final = {
-    "responses": "The Responses API",
     "completions": "Text completions",
     "audio": "Audio",
     "images": "Images",
@@ -132,6 +132,7 @@ class OpenAIDoor:
     def __init__(self, services: Services, inner: ASGIApp) -> None:
         """Take the services, and the application for all other paths."""
         self._gateway = services.gateway
+        self._threads = services.threads
         self._callers = Callers(services)
         self._inner = inner
         self._routes = {(route.path, route.method): route.call for route in ROUTES if "{" not in route.path}
@@ -204,6 +205,45 @@ class OpenAIDoor:
         headers = [JSON, (b"content-length", b"%d" % len(content)), route_header(response.route), NO_STORE]
         await asked.answer(response.status, headers, content)
 
+    async def respond(self, asked: _Asked) -> None:
+        """A response, whole or as events; what was said before is kept for its owner."""
+        ctx, still_valid = await self._callers.context(asked.scope, asked.authorization)
+        answer = await self._gateway.responses.create(ctx, await asked.body(), raise_to=asked.raised(), still_valid=still_valid)
+        shared = [route_header(answer.route), NO_STORE, *warning_headers(answer.warnings)]
+        if answer.events is None:
+            await asked.answer(answer.status, [JSON, (b"content-length", b"%d" % len(answer.content)), *shared], answer.content)
+            return
+        asked.started = True
+        await asked.send({"type": "http.response.start", "status": OK, "headers": [EVENTS, NO_BUFFER, *shared]})
+        try:
+            async for events in answer.events:
+                await asked.send({"type": "http.response.body", "body": events, "more_body": True})
+        except Exception as error:  # noqa: BLE001  # This wire has an event of its own for errors.
+            await asked.send({"type": "http.response.body", "body": response_error_event(error, asked.request_id)})
+            return
+        finally:
+            await answer.events.aclose()
+        await asked.send({"type": "http.response.body", "body": b""})
+
+    async def response(self, asked: _Asked) -> None:
+        """A stored response of the caller: read, or forgotten."""
+        ctx = await self._signed_in(asked)
+        response_id, _, part = asked.endpoint.partition("/")
+        responses, method = self._gateway.responses, asked.scope["method"]
+        if (part, method) == ("", "GET"):
+            await _send_json(asked, await self._threads.run(responses.get, ctx, response_id))
+        elif (part, method) == ("", "DELETE"):
+            await self._threads.run(responses.delete, ctx, response_id)
+            await _send_json(asked, {"id": response_id, "object": "response", "deleted": True})
+        elif (part, method) == ("input_items", "GET"):
+            items = await self._threads.run(responses.input_items, ctx, response_id)
+            edge = {"first_id": items[0]["id"] if items else None, "last_id": items[-1]["id"] if items else None}
+            await _send_json(asked, {"object": "list", "data": items, "has_more": False, **edge})
+        elif part in {"", "input_items"}:
+            await self.wrong_method(asked)
+        else:
+            raise NotBuilt(f"`{asked.scope['path']}` is not implemented by Insjö.", hint="Responses are answered at once or streamed.")
+
     async def invoke(self, asked: _Asked) -> None:
         """Query one endpoint: chat with `messages`, embeddings with `input`."""
         asked.databricks = True
@@ -259,6 +299,9 @@ class OpenAIDoor:
         if rest.startswith("models/") and len(rest) > len("models/"):
             asked.endpoint = rest[len("models/") :]
             return OpenAIDoor.model if method == "GET" else OpenAIDoor.wrong_method
+        if rest.startswith("responses/") and len(rest) > len("responses/"):
+            asked.endpoint = rest[len("responses/") :]
+            return OpenAIDoor.response
         if base == "/serving-endpoints" and rest.split("/")[0] not in NOT_BUILT:
             return None
         return OpenAIDoor.not_built
@@ -267,6 +310,10 @@ class OpenAIDoor:
 ROUTES: tuple[ModelRoute, ...] = (
     *(ModelRoute("POST", f"{alias}/chat/completions", OpenAIDoor.chat) for alias in ALIASES),
     *(ModelRoute("POST", f"{alias}/embeddings", OpenAIDoor.embed) for alias in ALIASES),
+    *(ModelRoute("POST", f"{alias}/responses", OpenAIDoor.respond) for alias in ALIASES),
+    *(ModelRoute("GET", f"{alias}/responses/{{response}}", OpenAIDoor.response) for alias in ALIASES),
+    *(ModelRoute("DELETE", f"{alias}/responses/{{response}}", OpenAIDoor.response) for alias in ALIASES),
+    *(ModelRoute("GET", f"{alias}/responses/{{response}}/input_items", OpenAIDoor.response) for alias in ALIASES),
     *(ModelRoute("GET", f"{alias}/models", OpenAIDoor.models) for alias in ALIASES),
     *(ModelRoute("GET", f"{alias}/models/{{model}}", OpenAIDoor.model) for alias in ALIASES),
     ModelRoute("POST", "/serving-endpoints/{name}/invocations", OpenAIDoor.invoke),
