@@ -172,18 +172,33 @@ def token_delete(words: argparse.Namespace) -> int:
 
 
 def why(words: argparse.Namespace) -> int:
-    """Explain one decision."""
+    """Explain one decision, and for tables what of them the user does not see."""
     from insjo.access.types import Privilege, SecurableKind
+    from insjo.kernel.context import RequestContext
 
     kind, _, name = words.object.rpartition(":")
+    wanted = SecurableKind.parse(kind or "table")
     with _open(words) as access:
-        decision = access.authority.explain(
-            system_context("cli"), words.user, Privilege.parse(words.privilege), SecurableKind.parse(kind or "table"), name
-        )
+        ctx = system_context("cli")
+        decision = access.authority.explain(ctx, words.user, Privilege.parse(words.privilege), wanted, name)
+        hidden: list[str] = []
+        if wanted is SecurableKind.TABLE and decision.securable_id:
+            somebody = access.principals.by_name(words.user).ref()
+            hidden = access.protections.explain(RequestContext(principal=somebody, door="cli"), decision.securable_id)
     if words.json:
-        print_json({"allowed": decision.allowed, "reason": decision.reason})
-    else:
-        print(f"{'Yes' if decision.allowed else 'No'}: {decision.reason}")
+        told = {
+            "allowed": decision.allowed,
+            "reason": decision.reason,
+            "via": decision.via,
+            "missing": list(decision.missing),
+            "hint": decision.hint,
+            "hidden_by": hidden,
+        }
+        print_json(told)
+        return 0
+    print(f"{'Yes' if decision.allowed else 'No'}: {decision.reason}")
+    for line in ([decision.hint] if decision.hint and not decision.allowed else []) + (hidden if decision.allowed else []):
+        print(line)
     return 0
 
 

@@ -146,6 +146,17 @@ class Protections:
         filters = tuple(each for each in own.filters if each.function_id in seen)
         return Protection(filters, {name: mask for name, mask in own.masks.items() if mask.function_id in seen})
 
+    def explain(self, ctx: RequestContext, table_id: str) -> list[str]:
+        """What protects a table from the caller, one sentence each, for `insjo why`."""
+        found = self.of(ctx, table_id)
+        sentences = []
+        for each in found.filters:
+            arguments = ", ".join(argument.text() for argument in each.arguments)
+            sentences.append(f"Rows of which `{each.function_name}({arguments})` is not true are hidden{_by(each.policy)}.")
+        for mask in found.masks.values():
+            sentences.append(f"The column `{mask.column}` is shown as `{mask.function_name}` makes it{_by(mask.policy)}.")
+        return sentences
+
     def list(self, ctx: RequestContext) -> list[PlacedProtection]:
         """Filters and masks of the tables that the caller may see, by functions that it may see."""
         visible = self._authority.visible(ctx, SecurableKind.TABLE)
@@ -241,6 +252,11 @@ class Protections:
         self._audit.record(ctx, action, outcome="changed", object=what, securable_id=table_id, connection=connection)
 
 
+def _by(policy: str) -> str:
+    """Which policy says so."""
+    return f", as the policy `{policy}` says" if policy else ""
+
+
 def _by_table(rows: Sequence[PlacedProtection]) -> dict[str, Protection]:
     """Protections by the identifier of their table."""
     filters: dict[str, tuple[RowFilter, ...]] = {}
@@ -262,12 +278,12 @@ def _applied(policy: Policy, columns: Mapping[str, Mapping[str, str]]) -> list[R
     if not all(matched.values()):
         return []
     if policy.kind is PolicyKind.ROW_FILTER:
-        return [RowFilter(policy.function_id, _arguments(policy, matched), policy.name)]
+        return [RowFilter(policy.function_id, _arguments(policy, matched), policy.name, policy.function_name)]
     on = policy.on_column.lower()
     masks: list[RowFilter | ColumnMask] = []
     for column in matched[on]:
         arguments = (Argument(column=column), *_arguments(policy, {**matched, on: [column]}))
-        masks.append(ColumnMask(column, policy.function_id, arguments, policy.name))
+        masks.append(ColumnMask(column, policy.function_id, arguments, policy.name, policy.function_name))
     return masks
 
 

@@ -175,7 +175,8 @@ class Actions:
         if kind is not SecurableKind.TABLE:
             return {}
         table = self._catalog.tables.get(ctx, name)
-        rows = None if table.is_view or not table.has_files else self._catalog.tables.snapshot(table.id).rows
+        counted = table.has_files and not self._catalog.tables.hides_rows(ctx, table)
+        rows = self._catalog.tables.snapshot(table.id).rows if counted else None
         return {"view": table.is_view, "owner": table.owner, "rows": rows, "columns": len(table.columns)}
 
     # ------------------------------------------------------------------------------------------------------------ carrying out

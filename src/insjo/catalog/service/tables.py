@@ -67,12 +67,22 @@ class Tables(TableCreation):
         return self._fetch(table_id)
 
     def history(self, ctx: RequestContext, name: TableName, limit: int = 100) -> Sequence[HistoryEntry]:
-        """The last commits of a table, newest first; needs SELECT."""
+        """The last commits of a table, newest first; needs SELECT.
+
+        Numbers and conditions of changes are left out for whom a row filter may hide rows: they would tell of them.
+        """
         table = self._resolution.find(ctx, name, Privilege.SELECT)
         if not table.has_files:
             message = f"`{table.full_name}` is a {table.table_type.lower()} and has no history."
             raise WrongTableType(message)
-        return self._parts.storage.history(table.location, min(max(limit, 1), HISTORY_MAX))
+        entries = self._parts.storage.history(table.location, min(max(limit, 1), HISTORY_MAX))
+        if self.hides_rows(ctx, table):
+            return [replace(entry, parameters={}, metrics={}) for entry in entries]
+        return entries
+
+    def hides_rows(self, ctx: RequestContext, table: Table) -> bool:
+        """Whether the table may have rows that the caller must not learn of, so that nothing may be told that counts them."""
+        return self._parts.access.protections.of(ctx, table.id, [column.name for column in table.columns]).hides_rows
 
     # ------------------------------------------------------------------------------------------------------------- writing
 
@@ -126,8 +136,10 @@ class Tables(TableCreation):
         version: int | None = None,
         timestamp: datetime | None = None,
     ) -> int:
-        """Bring back the rows and columns of an earlier version, as a new version; needs MODIFY."""
+        """Bring back the rows and columns of an earlier version, as a new version; needs MODIFY, and MANAGE where rows are hidden."""
         with self._writes.begin(ctx, name) as write:
+            if self.hides_rows(ctx, write.table):
+                self._parts.access.authority.authorize(ctx, Privilege.MANAGE, write.table.id)
             target = self._snapshots.at(write.table.id, write.location, version, timestamp)
             commit = Commit(
                 read_version=write.snapshot.version,

@@ -116,7 +116,8 @@ async def _size(call: Call, name: TableName) -> dict[str, Any]:
         (resolved,) = await call.run(call.services.catalog.tables.resolve_many, call.ctx, [name])
     except InsjoError:
         return {}
-    return {"snapshot": resolved.snapshot}
+    hides = await call.run(call.services.catalog.tables.hides_rows, call.ctx, resolved.table)
+    return {} if hides else {"snapshot": resolved.snapshot}
 
 
 async def _governed(call: Call, template: str, kind: SecurableKind, full_name: str, context: dict[str, Any]) -> Response:
