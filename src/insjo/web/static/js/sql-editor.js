@@ -57,33 +57,52 @@ const THEME = cm.EditorView.theme({
   ".cm-searchMatch": { backgroundColor: "var(--warn-soft)" },
 });
 
-/** @param {{tables?: Record<string, string[]>, default_schema?: string}} known */
-function toNamespace({ tables = {}, default_schema: defaultSchema }) {
-  const names = { ...tables };
-  for (const [name, columns] of Object.entries(tables)) {
-    if (defaultSchema && name.startsWith(`${defaultSchema}.`)) names[name.slice(defaultSchema.length + 1)] = columns;
+/**
+ * @typedef {{name: string, kind: "table" | "view", access: "read" | "write" | "browse", comment?: string, columns: [string, string][]}} KnownTable
+ * @typedef {{tables?: KnownTable[], functions?: string[], default_schema?: string}} Known
+ */
+
+/** What stands beside a table's name: what it is, and what the person may do with it. @param {KnownTable} table */
+const tableDetail = ({ kind, access }) => `${t(kind === "view" ? "editor_view" : "editor_table")} · ${t(`editor_access_${access}`)}`;
+
+/** Tables as the language's completion wants them: a name with dots is a path. @param {Known} known */
+function toNamespace({ tables = [], default_schema: defaultSchema }) {
+  const names = {};
+  for (const table of tables) {
+    const children = table.columns.map(([label, detail]) => ({ label, detail, type: "property" }));
+    const last = table.name.split(".").at(-1) ?? "";
+    const self = { label: last, type: "class", detail: tableDetail(table), info: table.comment || undefined };
+    names[table.name] = { self, children };
+    if (defaultSchema && table.name.startsWith(`${defaultSchema}.`)) names[last] = { self, children };
   }
   return names;
 }
 
-/**
- * Suggests the columns of the tables that the statement at the cursor names.
- * @param {Record<string, string[]>} tables full names with their columns
- */
+/** Suggests whole names of tables wherever the beginning of their last part is written. @param {KnownTable[]} tables */
+function completeTables(tables) {
+  const options = tables.slice(0, SUGGESTIONS_MAX).map((table) => ({ label: table.name.split(".").at(-1), displayLabel: table.name, apply: table.name, type: "class", detail: tableDetail(table), info: table.comment || undefined, boost: table.access === "browse" ? -5 : 10 }));
+  return (context) => {
+    const word = context.matchBefore(/\w+/);
+    if (!word || context.matchBefore(/\.\w*/)) return null;
+    return options.length ? { from: word.from, options, validFor: /^\w*$/ } : null;
+  };
+}
+
+/** Suggests the columns, with their types, of the tables that the statement at the cursor names. @param {KnownTable[]} tables */
 function completeColumns(tables) {
-  const byLastName = new Map(Object.entries(tables).map(([name, columns]) => [name.split(".").at(-1)?.toLowerCase(), { name, columns }]));
+  const byLastName = new Map(tables.map((table) => [table.name.split(".").at(-1)?.toLowerCase(), table]));
   return (context) => {
     const word = context.matchBefore(/\w+/);
     if ((!word && !context.explicit) || context.matchBefore(/\.\w*/)) return null;
     const { statement } = statementAt(context.state.doc.toString(), context.pos);
     const named = new Set(statement.toLowerCase().match(/\w+/g) ?? []);
-    const options = [...byLastName].flatMap(([last, table]) => (named.has(last) ? table.columns.map((label) => ({ label, type: "property", detail: last, boost: 20 })) : []));
-    return options.length ? { from: word?.from ?? context.pos, options: options.slice(0, SUGGESTIONS_MAX), validFor: /^\w*$/ } : null;
+    const columns = [...byLastName].flatMap(([last, table]) => (named.has(last ?? "") ? table.columns.map(([label, type]) => ({ label, type: "property", detail: `${type} · ${last}`, boost: 20 })) : []));
+    return columns.length ? { from: word?.from ?? context.pos, options: columns.slice(0, SUGGESTIONS_MAX), validFor: /^\w*$/ } : null;
   };
 }
 
 /**
- * Replaces a selection by typed text without letting the browser edit the page.
+ * Replaces a selection, or the placeholder, by typed text without letting the browser edit the page.
  *
  * Chromium would carry the look of what was selected over as style attributes, which the Content-Security-Policy refuses
  * and reports. Composed text (input methods) stays with the browser.
@@ -92,7 +111,7 @@ function completeColumns(tables) {
  */
 function typeOverSelection(event, view) {
   const { main } = view.state.selection;
-  if (event.inputType !== "insertText" || event.isComposing || event.data === null || main.empty) return false;
+  if (event.inputType !== "insertText" || event.isComposing || event.data === null || (main.empty && view.state.doc.length)) return false;
   const insert = () => view.state.update({ ...view.state.replaceSelection(event.data ?? ""), userEvent: "input.type" });
   const taken = view.state.facet(cm.EditorView.inputHandler).some((handler) => handler(view, main.from, main.to, event.data ?? "", insert));
   if (!taken) view.dispatch(insert());
@@ -113,6 +132,7 @@ export class InsjoSqlEditor extends HTMLElement {
   /** @type {import("../vendor/codemirror.js").EditorView | null} */
   view = null;
   language = new cm.Compartment();
+  /** @type {unknown} what the compartment holds */ support = cm.sql({ dialect: DIALECT, upperCaseKeywords: true });
 
   connectedCallback() {
     if (this.view) return;
@@ -153,7 +173,7 @@ export class InsjoSqlEditor extends HTMLElement {
       cm.placeholder(this.dataset.placeholder ?? ""),
       cm.keymap.of(keys),
       cm.Prec.highest(cm.EditorView.domEventHandlers({ beforeinput: typeOverSelection })),
-      this.language.of(cm.sql({ dialect: DIALECT, upperCaseKeywords: true })),
+      this.language.of(this.support),
       cm.EditorView.contentAttributes.of({ "aria-label": `${this.dataset.label ?? ""} ${t("editor_lines")}`.trim(), spellcheck: "false" }),
       cm.EditorView.updateListener.of((update) => this.updated(update)),
       THEME,
@@ -171,12 +191,31 @@ export class InsjoSqlEditor extends HTMLElement {
     try {
       const known = await requestJson(url);
       const support = cm.sql({ dialect: DIALECT, upperCaseKeywords: true, schema: toNamespace(known ?? {}) });
-      const functions = DIALECT.language.data.of({ autocomplete: completeFunctions(known?.functions ?? []) });
-      const columns = DIALECT.language.data.of({ autocomplete: completeColumns(known?.tables ?? {}) });
-      this.view?.dispatch({ effects: this.language.reconfigure([support, functions, columns]) });
+      const sources = [completeFunctions(known?.functions ?? []), completeTables(known?.tables ?? []), completeColumns(known?.tables ?? [])];
+      this.support = [support, ...sources.map((autocomplete) => DIALECT.language.data.of({ autocomplete }))];
+      this.view?.dispatch({ effects: this.language.reconfigure(this.support) });
     } catch {
       // Without suggestions the editor still works; the page's own requests tell what is wrong with the server.
     }
+  }
+
+  /** All that makes up the editor now, with what can be undone; `open` brings it back. */
+  get state() {
+    return this.view?.state;
+  }
+
+  /** Shows another text in place of this one, which is not undone by the keys of this one. @param {any} stateOrText */
+  open(stateOrText) {
+    if (!this.view) return;
+    const state = typeof stateOrText === "string" ? cm.EditorState.create({ doc: stateOrText, extensions: this.extensions() }) : stateOrText;
+    this.view.setState(state);
+    this.view.dispatch({ effects: this.language.reconfigure(this.support) });
+    this.field.value = this.value;
+  }
+
+  /** Replaces a part of the text, as something that can be undone. @param {number} from @param {number} to @param {string} text */
+  replace(from, to, text) {
+    this.view?.dispatch({ changes: { from, to, insert: text }, selection: { anchor: from + text.length } });
   }
 
   /** The whole text. */

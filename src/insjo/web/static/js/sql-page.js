@@ -1,195 +1,312 @@
-// <insjo-sql-page>: the editor above, what became of the statement below.
+// <insjo-sql-page>: tabs and the editor above, what became of the statement below.
 import "./grid.js";
+import "./sql-chart.js";
 import "./sql-editor.js";
 import { setContext } from "./context.js";
-import { el, formatSeconds, icon, labelBadge, t, tn, worded } from "./core.js";
-import { StatementRun } from "./statements.js";
+import { el, icon, labelBadge, t, worded } from "./core.js";
+import { formatSql } from "./sql-format.js";
+import { openHistory } from "./sql-history.js";
+import { drawParameters, parametersFor } from "./sql-parameters.js";
+import { begin, canRefine, downloads, elapsed, execute, fetchRows, refined } from "./sql-result.js";
+import { tokensOf } from "./sql-text.js";
+import { drawTabs, keepTabs, newTab, restoreTabs, TABS_MAX } from "./sql-tabs.js";
 import { toast } from "./toasts.js";
 
 const TICK_MS = 200;
-const DRAFT_KEY = "insjo.sql.draft";
 const LINE_IN_MESSAGE = /\bline:? (\d+)(?:[,;:]? *(?:col(?:umn)?|pos(?:ition)?):? (\d+))?/i;
+const VIEWS = ["table", "chart"];
+
+/** @typedef {import("./sql-tabs.js").SqlTab} SqlTab */
+/** @typedef {import("./sql-result.js").Outcome} Outcome */
+
+/**
+ * Where the first name that an error quotes stands in the statement; for errors that tell no place.
+ * @param {string} message @param {string} statement
+ */
+function placeOf(message, statement) {
+  const tokens = tokensOf(statement);
+  for (const [, quoted] of message.matchAll(/`([^`]+)`/g)) {
+    const wanted = quoted.split(".").at(-1)?.toLowerCase();
+    const found = tokens.find((token) => ["word", "quoted"].includes(token.kind) && token.text.replaceAll("`", "").toLowerCase() === wanted);
+    if (!found) continue;
+    const before = statement.slice(0, found.from).split("\n");
+    return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+  }
+  return {};
+}
 
 class InsjoSqlPage extends HTMLElement {
-  /** @type {StatementRun | null} */
-  run = null;
-  started = 0;
+  /** @type {SqlTab[]} */ tabs = [];
   timer = 0;
-  nextChunk = 0;
-  chunks = 0;
 
   connectedCallback() {
     this.editor = /** @type {import("./sql-editor.js").InsjoSqlEditor} */ (this.querySelector("insjo-sql-editor"));
     this.grid = /** @type {import("./grid.js").InsjoGrid} */ (this.querySelector("insjo-grid"));
+    this.chart = /** @type {import("./sql-chart.js").InsjoSqlChart} */ (this.querySelector("insjo-sql-chart"));
     const part = (name) => /** @type {HTMLElement} */ (this.querySelector(`[data-${name}]`));
-    this.parts = { run: part("run"), runText: part("run-text"), cancel: part("cancel"), status: part("status"), label: part("label-slot"), error: part("error"), progress: part("progress") };
+    const names = ["run", "run-text", "cancel", "status", "label-slot", "error", "progress", "tabs", "parameters", "views", "plan", "explain", "format", "history"];
+    this.parts = Object.fromEntries(names.map((name) => [name, part(name)]));
     this.parts.run.addEventListener("click", () => this.start(this.editor.statementToRun()));
     this.parts.cancel.addEventListener("click", () => this.cancel());
+    this.parts.explain.addEventListener("click", () => this.start(this.editor.statementToRun(), true));
+    this.parts.format.addEventListener("click", () => this.format());
+    this.parts.history.addEventListener("click", () => openHistory(this.dataset.historyUrl ?? "", (text) => this.openText(text)));
+    this.parts.views.addEventListener("click", (event) => this.chooseView(/** @type {Element} */ (event.target).closest("[data-view]")?.getAttribute("data-view")));
     this.addEventListener("insjo-run", (event) => this.start(/** @type {CustomEvent} */ (event).detail));
     this.addEventListener("insjo-change", (event) => this.changed(/** @type {CustomEvent} */ (event).detail));
-    this.addEventListener("insjo-grid-more", () => this.more());
+    this.addEventListener("insjo-grid-refine", (event) => this.refine(/** @type {CustomEvent} */ (event).detail));
+    this.addEventListener("insjo-grid-failed", (event) => this.rowsFailed(/** @type {CustomEvent} */ (event).detail.message));
     this.addEventListener("click", (event) => this.insert(/** @type {Element} */ (event.target)));
-    this.restoreDraft();
+    this.addEventListener("keydown", (event) => this.key(event));
+    this.restore();
   }
 
   disconnectedCallback() {
-    this.run?.abandon();
+    for (const tab of this.tabs) tab.running?.run.abandon();
     window.clearInterval(this.timer);
   }
 
-  restoreDraft() {
-    const draft = sessionStorage.getItem(DRAFT_KEY);
-    if (draft && !this.editor.value.trim()) this.editor.value = draft;
-    setContext("statement", this.editor.value);
+  /** The tabs of before, and one more for a statement that another page hands over. */
+  restore() {
+    const given = this.editor.value;
+    const { tabs, active } = restoreTabs();
+    const handed = this.hasAttribute("data-handed") && given.trim();
+    const known = handed ? tabs.find((tab) => tab.text.trim() === given.trim()) : tabs[active];
+    this.tabs = tabs;
+    if (!known) this.tabs.push(newTab({ text: given }));
+    if (handed) history.replaceState(null, "", location.pathname);
+    this.active = known ?? /** @type {SqlTab} */ (this.tabs.at(-1));
+    this.showTab(this.active);
     this.editor.focus();
+  }
+
+  /** @param {SqlTab} tab */
+  showTab(tab) {
+    if (this.active !== tab && this.tabs.includes(this.active)) this.active.state = this.editor.state;
+    this.active = tab;
+    tab.unseen = false;
+    this.editor.open(tab.state ?? tab.text);
+    this.changed({ selected: false, changed: true });
+    this.showOutcome();
+    this.paintRun();
+    this.paintTabs();
+  }
+
+  paintTabs() {
+    const act = { choose: (tab) => this.showTab(tab), close: (tab) => this.closeTab(tab), add: () => this.openText(""), rename: (tab, title) => this.rename(tab, title) };
+    drawTabs(this.parts.tabs, this.tabs, this.active, act);
+    keepTabs(this.tabs, this.active);
+  }
+
+  /** @param {SqlTab} tab @param {string} title */
+  rename(tab, title) {
+    tab.title = title;
+    this.paintTabs();
+  }
+
+  /** @param {string} text @param {Partial<SqlTab>} [given] */
+  openText(text, given = {}) {
+    if (this.tabs.length >= TABS_MAX) {
+      toast(t("sql_tabs_max", { count: TABS_MAX }), "warn");
+      return;
+    }
+    const tab = newTab({ text, ...given });
+    this.tabs.push(tab);
+    this.showTab(tab);
+    this.editor.focus();
+  }
+
+  /** @param {SqlTab} tab */
+  closeTab(tab) {
+    const at = this.tabs.indexOf(tab);
+    tab.running?.run.cancel().catch(() => {});
+    this.tabs.splice(at, 1);
+    this.showTab(tab === this.active ? this.tabs[Math.min(at, this.tabs.length - 1)] : this.active);
   }
 
   /** @param {{selected: boolean, changed: boolean}} change */
   changed({ selected, changed }) {
-    this.parts.runText.textContent = t(selected ? "sql_run_selection" : "sql_run");
-    if (!changed) return;
-    setContext("statement", this.editor.value);
-    try {
-      sessionStorage.setItem(DRAFT_KEY, this.editor.value);
-    } catch {
-      // A text that is too long for the store is still in the editor.
-    }
+    this.parts["run-text"].textContent = t(selected ? "sql_run_selection" : "sql_run");
+    if (!changed || !this.active) return;
+    this.active.text = this.editor.value;
+    drawParameters(this.parts.parameters, this.active.text, this.active, () => keepTabs(this.tabs, this.active));
+    setContext("statement", this.active.text);
+    keepTabs(this.tabs, this.active);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.altKey && event.shiftKey && event.code === "KeyF") this.format();
+    else if (event.altKey && event.code === "KeyT") this.openText("");
+    else return;
+    event.preventDefault();
   }
 
   /** @param {Element} target */
   insert(target) {
     const source = target.closest("[data-insert-sql]");
-    if (!source) return;
-    this.editor.insert(source.getAttribute("data-insert-sql") ?? "");
+    if (source) this.editor.insert(source.getAttribute("data-insert-sql") ?? "");
   }
 
-  /** @param {{statement: string, from: number}} chosen */
-  async start({ statement, from }) {
-    if (this.run) return;
+  /** Lays out the selection, or else the whole text. */
+  format() {
+    const { statement, from, selected } = this.editor.statementToRun();
+    const whole = this.editor.value;
+    const [start, text] = selected ? [from, statement] : [0, whole];
+    const laid = formatSql(text);
+    if (laid !== text) this.editor.replace(start, start + text.length, laid);
+    this.editor.focus();
+  }
+
+  /** @param {{statement: string, from: number}} chosen @param {boolean} [explain] */
+  start({ statement, from }, explain = false) {
+    if (this.active.running) return;
     if (!statement.trim()) {
       toast(t("sql_empty"));
       return;
     }
-    const run = new StatementRun(this.dataset.statementsUrl ?? "");
-    this.begin(run);
+    const value = (name) => /** @type {HTMLInputElement | null} */ (this.querySelector(`[data-${name}]`))?.value || undefined;
+    const options = { warehouse_id: value("warehouse"), catalog: value("catalog"), schema: value("schema") };
+    this.ask({ statement, parameters: parametersFor(statement, this.active), options, explain }, from);
+  }
+
+  /** Runs and shows. With `before` the columns, order and filters of that result stay. @param {any} asked @param {number} from @param {Partial<Outcome>} [kept] */
+  async ask(asked, from, kept = {}) {
+    const tab = this.active;
+    const running = begin(this.dataset.statementsUrl ?? "");
+    tab.running = running;
+    this.editor.clearErrors();
+    setContext("error", null);
+    this.paintTabs();
+    this.paintRun();
     try {
-      const reply = await run.execute(this.body(statement), (state) => this.tell(state));
-      this.show(reply, run, statement, from);
+      const outcome = await execute(running, asked, from, () => this.paintRun());
+      if (tab.running === running) tab.outcome = { ...outcome, ...kept };
     } catch (error) {
-      if (error.name !== "AbortError") this.fail(t("sql_failed", { seconds: this.elapsed() }), { message: error.message, hint: error.hint }, from);
+      if (error.name === "AbortError" || tab.running !== running) return;
+      tab.outcome = { kind: "failed", status: t("sql_failed", { seconds: elapsed(running) }), error: { message: error.message, hint: error.hint, error_code: error.code }, from, asked };
     } finally {
-      this.end();
+      if (tab.running === running) this.ended(tab);
     }
   }
 
-  /** @param {string} statement */
-  body(statement) {
-    const value = (name) => /** @type {HTMLInputElement | null} */ (this.querySelector(`[data-${name}]`))?.value || undefined;
-    return { statement, warehouse_id: value("warehouse"), catalog: value("catalog"), schema: value("schema") };
+  /** @param {SqlTab} tab */
+  ended(tab) {
+    tab.running = null;
+    tab.unseen = tab !== this.active;
+    this.paintTabs();
+    this.paintRun();
+    if (tab === this.active) this.showOutcome();
   }
 
-  /** @param {StatementRun} run */
-  begin(run) {
-    this.run = run;
-    this.started = performance.now();
-    this.state = "RUNNING";
-    this.editor.clearErrors();
-    this.parts.error.replaceChildren();
-    this.parts.label.replaceChildren();
-    this.parts.progress.hidden = false;
-    this.parts.cancel.hidden = false;
-    /** @type {HTMLButtonElement} */ (this.parts.run).disabled = true;
-    setContext("error", null);
-    this.timer = window.setInterval(() => this.tick(), TICK_MS);
-  }
-
-  end() {
-    window.clearInterval(this.timer);
-    this.run = null;
-    this.parts.progress.hidden = true;
-    this.parts.cancel.hidden = true;
-    /** @type {HTMLButtonElement} */ (this.parts.run).disabled = false;
-  }
-
-  elapsed() {
-    return formatSeconds((performance.now() - this.started) / 1000);
-  }
-
-  tick() {
-    const key = this.run?.cancelWanted ? "sql_cancelling" : this.state === "PENDING" ? "sql_pending" : "sql_running";
-    this.parts.status.textContent = t(key, { seconds: this.elapsed() });
-  }
-
-  /** @param {any} reply */
-  tell(reply) {
-    this.state = reply.status?.state;
+  /** @param {{sorted: any, filters: Map<number, string>}} wanted */
+  refine({ sorted, filters }) {
+    const { outcome, running } = this.active;
+    if (!outcome) return;
+    running?.run.cancel().catch(() => {});
+    running?.run.abandon();
+    const first = outcome.first ?? outcome;
+    this.ask(refined(first, sorted, filters), outcome.from, { sorted, filters, first, columns: outcome.columns });
   }
 
   async cancel() {
     try {
-      await this.run?.cancel();
+      await this.active.running?.run.cancel();
+      this.paintRun();
     } catch (error) {
       toast(error.message, "danger");
     }
   }
 
-  /** @param {any} reply @param {StatementRun} run @param {string} statement @param {number} from */
-  show(reply, run, statement, from) {
-    const { state } = reply.status;
-    const seconds = this.elapsed();
-    if (state === "FAILED") {
-      const told = reply.status.insjo_error ?? reply.status.error ?? {};
-      this.fail(t("sql_failed", { seconds }), told, from);
-      return;
-    }
-    if (state !== "SUCCEEDED") {
-      this.parts.status.textContent = t("sql_cancelled", { seconds });
-      return;
-    }
-    const columns = (reply.manifest?.schema?.columns ?? []).map((column) => ({ name: column.name, type: column.type_text }));
-    const rows = reply.result?.data_array ?? [];
-    const total = reply.manifest?.total_row_count ?? rows.length;
-    this.chunks = reply.manifest?.total_chunk_count ?? 1;
-    this.nextChunk = 1;
-    this.finished = run;
-    this.grid.hidden = !columns.length;
-    this.grid.setResult({ columns, rows, total, complete: this.chunks <= 1, truncated: Boolean(reply.manifest?.truncated) });
-    this.parts.status.textContent = columns.length ? t("sql_done", { rows: tn("grid_rows", total), seconds }) : t("sql_done_no_rows", { seconds });
-    const badge = labelBadge(reply.insjo?.label, reply.insjo?.origins);
-    this.parts.label.replaceChildren(...(badge ? [badge] : []));
-    this.dispatchEvent(new CustomEvent("insjo-sql-done", { bubbles: true, detail: { statement, statement_id: reply.statement_id } }));
+  /** The buttons and the line below the editor while the active tab's statement runs. */
+  paintRun() {
+    const { running } = this.active;
+    window.clearInterval(this.timer);
+    this.parts.progress.hidden = !running;
+    this.parts.cancel.hidden = !running;
+    for (const name of ["run", "explain"]) /** @type {HTMLButtonElement} */ (this.parts[name]).disabled = Boolean(running);
+    if (!running) return;
+    this.tick();
+    this.timer = window.setInterval(() => this.tick(), TICK_MS);
   }
 
-  /** @param {string} status @param {{message?: string, hint?: string, error_code?: string, details?: {line?: number, column?: number}}} told @param {number} from */
-  fail(status, told, from) {
-    const message = told.message ?? "";
-    this.parts.status.textContent = status;
-    this.grid.hidden = true;
+  tick() {
+    const { running } = this.active;
+    if (!running) return;
+    const waits = running.state === "PENDING";
+    const key = running.run.cancelWanted ? "sql_cancelling" : waits ? (running.position ? "sql_queued" : "sql_pending") : "sql_running";
+    this.parts.status.textContent = t(key, { seconds: elapsed(running), position: running.position });
+  }
+
+  /** What the active tab's last statement gave. */
+  showOutcome() {
+    const { outcome } = this.active;
+    this.parts.error.replaceChildren();
+    this.parts["label-slot"].replaceChildren();
+    this.parts.status.textContent = outcome?.status ?? t("sql_hint_keys");
+    const shown = outcome?.kind === "rows" ? (outcome.view ?? "table") : "";
+    this.parts.views.hidden = !VIEWS.includes(shown);
+    this.grid.hidden = shown !== "table";
+    this.chart.hidden = shown !== "chart";
+    this.parts.plan.hidden = shown !== "plan";
+    setContext("error", null);
+    if (!outcome) return;
+    if (outcome.kind === "failed") this.showError(outcome);
+    if (outcome.kind === "rows" || outcome.kind === "done") this.showLabel(outcome);
+    if (outcome.kind !== "rows") return;
+    for (const button of this.parts.views.children) button.setAttribute("aria-pressed", String(button.getAttribute("data-view") === shown));
+    if (shown === "plan") this.parts.plan.textContent = (outcome.rows ?? []).map((row) => row[0]).join("\n");
+    else if (shown === "chart") this.chart.show(outcome);
+    else this.showRows(outcome);
+  }
+
+  /** @param {Outcome} outcome */
+  showLabel(outcome) {
+    const badge = labelBadge(outcome.reply?.insjo?.label, outcome.reply?.insjo?.origins);
+    this.parts["label-slot"].replaceChildren(...(badge ? [badge] : []));
+  }
+
+  /** @param {Outcome} outcome */
+  showRows(outcome) {
+    const { columns = [], rows = [], total = 0, whole, reply, sorted, filters } = outcome;
+    const first = outcome.first ?? outcome;
+    const { signal } = new AbortController();
+    const remote = { fetchRows: (offset, count) => fetchRows(reply.statement_id, offset, count, signal), refines: canRefine(first) };
+    const label = this.parts["label-slot"].textContent?.trim() || t("level_internal");
+    const more = first !== outcome || !whole ? remote : {};
+    this.grid.setResult({ columns, rows, total, truncated: Boolean(reply.manifest?.truncated), sorted, filters, downloads: downloads(outcome, this.active.title, label), ...more });
+  }
+
+  /** @param {string | null | undefined} view */
+  chooseView(view) {
+    const { outcome } = this.active;
+    if (!view || !outcome || outcome.kind !== "rows") return;
+    outcome.view = view;
+    this.showOutcome();
+  }
+
+  /** @param {Outcome} outcome */
+  showError({ error = {}, from, asked }) {
+    const message = error.message ?? "";
     const ask = el("button", { class: "button button--secondary button--small", type: "button" }, icon("sparkles"), t("sql_ask"));
     ask.addEventListener("click", () => document.dispatchEvent(new CustomEvent("insjo-ask", { detail: { question: t("sql_explain_question") } })));
     const alert = el("div", { class: "alert alert--danger", role: "alert" }, icon("octagon-alert"));
-    alert.append(el("p", { class: "alert__title", text: told.error_code && told.error_code !== "BAD_REQUEST" ? told.error_code : t("sql_error_title") }), el("div", { class: "alert__body" }, ...worded(message)));
-    if (told.hint) alert.append(el("p", { class: "alert__hint" }, el("strong", { text: `${t("sql_hint")}: ` }), ...worded(told.hint)));
+    alert.append(el("p", { class: "alert__title", text: error.error_code && error.error_code !== "BAD_REQUEST" ? error.error_code : t("sql_error_title") }), el("div", { class: "alert__body" }, ...worded(message)));
+    if (error.hint) alert.append(el("p", { class: "alert__hint" }, el("strong", { text: `${t("sql_hint")}: ` }), ...worded(error.hint)));
     alert.append(el("p", { class: "alert__hint" }, ask));
     this.parts.error.replaceChildren(alert);
     const found = LINE_IN_MESSAGE.exec(message);
-    const line = told.details?.line ?? (found ? Number(found[1]) : undefined);
-    const column = told.details?.column ?? (found?.[2] ? Number(found[2]) : undefined);
-    this.editor.showError({ message, from, line, column });
-    setContext("error", [message, told.hint].filter(Boolean).join(" "));
+    const line = error.details?.line ?? (found ? Number(found[1]) : undefined);
+    const column = error.details?.column ?? (found?.[2] ? Number(found[2]) : undefined);
+    const place = line ? { line, column } : placeOf(message, asked?.statement ?? "");
+    this.editor.showError({ message: [message, error.hint].filter(Boolean).join("\n"), from, ...place });
+    setContext("error", [message, error.hint].filter(Boolean).join(" "));
   }
 
-  async more() {
-    if (!this.finished || this.nextChunk >= this.chunks) return;
-    try {
-      const chunk = await this.finished.chunk(this.nextChunk);
-      this.nextChunk += 1;
-      this.grid.appendRows(chunk.data_array ?? chunk.result?.data_array ?? [], { complete: this.nextChunk >= this.chunks });
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      this.grid.moreFailed();
-      toast(error.message, "danger");
-    }
+  /** Rows that come no more, because a right was taken away or the result was removed, are told like a failed statement. @param {string} message */
+  rowsFailed(message) {
+    const { outcome } = this.active;
+    if (outcome) this.showError({ ...outcome, error: { message } });
   }
 }
 

@@ -59,3 +59,74 @@ export function statementAt(text, cursor) {
   const raw = text.slice(here.from, here.to);
   return { statement: raw.trim(), from: here.from + (raw.length - raw.trimStart().length) };
 }
+
+const WORD = /[\p{L}\p{N}_$]+/uy;
+const OPERATOR = /<=>|\|\||::|->|=>|<=|>=|<>|!=|==|\|>|[-+*/%=<>!|&^~?:@#]/y;
+const SPACE = /\s+/y;
+
+/**
+ * The tokens of a text without its white space; `spaced` tells that some followed. Joined with it they are the text.
+ * @param {string} text
+ * @returns {{kind: string, text: string, spaced: boolean, from: number}[]}
+ */
+export function tokensOf(text) {
+  const tokens = [];
+  for (let at = 0; at < text.length; ) {
+    SPACE.lastIndex = at;
+    const space = SPACE.exec(text);
+    if (space) {
+      const last = tokens.at(-1);
+      if (last) last.spaced = true;
+      at += space[0].length;
+      continue;
+    }
+    const { kind, end } = tokenAt(text, at);
+    tokens.push({ kind, text: text.slice(at, end), spaced: false, from: at });
+    at = end;
+  }
+  return tokens;
+}
+
+const SIGNS = { "(": "open", ")": "close", ";": "semicolon" };
+
+/** @param {string} text @param {number} at @returns {{kind: string, end: number}} */
+function tokenAt(text, at) {
+  const two = text.slice(at, at + 2);
+  const one = text[at];
+  if (two === "--") {
+    const end = text.indexOf("\n", at);
+    return { kind: "line", end: end < 0 ? text.length : end };
+  }
+  if (two === "/*") return closed("block", text.indexOf("*/", at + 2), 2, text.length);
+  if (one === "'" || one === '"' || one === "`") {
+    const end = endOfQuote(text, at);
+    return { kind: end - at > 1 && text[end - 1] === one ? "quoted" : "unclosed", end };
+  }
+  if (one in SIGNS) return { kind: SIGNS[one], end: at + 1 };
+  WORD.lastIndex = at;
+  const word = WORD.exec(text);
+  if (word) return { kind: "word", end: at + word[0].length };
+  OPERATOR.lastIndex = at;
+  const operator = OPERATOR.exec(text);
+  return operator ? { kind: "operator", end: at + operator[0].length } : { kind: "sign", end: at + 1 };
+}
+
+/** @param {string} kind @param {number} found @param {number} length @param {number} last */
+const closed = (kind, found, length, last) => (found < 0 ? { kind: "unclosed", end: last } : { kind, end: found + length });
+
+/**
+ * Names of the parameter markers (`:name`) of a statement, each once, in their order. After a name or a bracket a colon is a path into JSON.
+ * @param {string} text
+ */
+export function parametersOf(text) {
+  const tokens = tokensOf(text);
+  const names = [];
+  tokens.forEach((token, index) => {
+    if (token.kind !== "operator" || token.text !== ":" || token.spaced) return;
+    const before = tokens[index - 1];
+    const after = tokens[index + 1];
+    const path = before && !before.spaced && (["word", "close"].includes(before.kind) || before.text === "]" || before.kind === "quoted");
+    if (!path && after?.kind === "word" && /^[\p{L}_]/u.test(after.text) && !names.includes(after.text)) names.push(after.text);
+  });
+  return names;
+}
