@@ -6,8 +6,11 @@ import hashlib
 import io
 import random
 import time
+import urllib.error
+import urllib.request
 import uuid
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from databricks.sdk import WorkspaceClient
@@ -92,25 +95,125 @@ def test_directories(w: WorkspaceClient, volume: str) -> None:
 
 
 @pytest.mark.covers("files.upload_from", "files.download_to")
-def test_a_file_above_the_limit_of_one_request_of_the_client(w: WorkspaceClient, volume: str, tmp_path: Path) -> None:
+def test_a_file_above_the_limit_of_one_request_of_the_client(
+    w: WorkspaceClient, site: Site, volume: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     block = random.Random(4).randbytes(MIB)
     source = tmp_path / "big.bin"
     with source.open("wb") as file:
         for number in range(60):
             file.write(number.to_bytes(4, "big") + block[4:])
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    w.files.upload_from(f"{volume}/big.bin", str(source), overwrite=False)
+    with caplog.at_level("INFO", logger="databricks.sdk"):
+        w.files.upload_from(f"{volume}/big.bin", str(source), overwrite=False)
+    assert "Falling back" not in caplog.text  # It went up in parts.
     assert w.files.get_metadata(f"{volume}/big.bin").content_length == 60 * MIB
     w.files.download_to(f"{volume}/big.bin", str(tmp_path / "back.bin"))
     assert hashlib.sha256((tmp_path / "back.bin").read_bytes()).hexdigest() == digest
-    with source.open("rb") as file:
+    with source.open("rb") as file, caplog.at_level("INFO", logger="databricks.sdk"):
         w.files.upload(f"{volume}/big-stream.bin", file)
+    assert "Falling back" not in caplog.text
+    assert list((site.server.data_dir / "run" / "uploads").iterdir()) == []
     assert hashlib.sha256(content(w, f"{volume}/big-stream.bin")).hexdigest() == digest
     with pytest.raises(ResourceConflict, match="already"):
         w.files.upload_from(f"{volume}/big.bin", str(source), overwrite=False)
     with pytest.raises(NotFound):
         w.files.upload_from("/Volumes/main/default/missing/big.bin", str(source))
     assert {each.name for each in w.files.list_directory_contents(volume)} >= {"big.bin", "big-stream.bin"}
+
+
+class Parts:
+    """The calls of an upload in parts, one by one."""
+
+    def __init__(self, client: WorkspaceClient, path: str, *, overwrite: bool = False) -> None:
+        self.client = client
+        self.path = path
+        query = {"action": "initiate-upload", "overwrite": overwrite}
+        told = cast("dict[str, Any]", client.api_client.do("POST", f"/api/2.0/fs/files{path}", query=query))
+        self.token: str = told["multipart_upload"]["session_token"]
+
+    def addresses(self, count: int, token: str = "") -> list[str]:
+        body = {"path": self.path, "session_token": token or self.token, "start_part_number": 1, "count": count}
+        told = cast("dict[str, Any]", self.client.api_client.do("POST", "/api/2.0/fs/create-upload-part-urls", body=body))
+        return [each["url"] for each in told["upload_part_urls"]]
+
+    def complete(self, *etags: str) -> None:
+        query = {"action": "complete-upload", "upload_type": "multipart", "session_token": self.token}
+        body = {"parts": [{"part_number": number, "etag": etag} for number, etag in enumerate(etags, 1)]}
+        self.client.api_client.do("POST", f"/api/2.0/fs/files{self.path}", query=query, body=body)
+
+
+def plain(method: str, address: str, body: bytes | None = None) -> tuple[int, str, bytes]:
+    """A request without a credential: status, tag of the content, body."""
+    sent = urllib.request.Request(address, data=body, method=method)
+    try:
+        with urllib.request.urlopen(sent, timeout=30) as answer:
+            return answer.status, answer.headers.get("etag", ""), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, "", error.read()
+
+
+def test_parts_are_put_together_as_the_client_says(plain_client: WorkspaceClient, volume: str) -> None:
+    upload = Parts(plain_client, f"{volume}/delar å.bin")
+    first, second = upload.addresses(2)
+    assert plain("PUT", first, b"wrong")[0] == 200
+    tags = [plain("PUT", first, b"first")[1], plain("PUT", second, b"second")[1]]
+    with pytest.raises(NotFound):
+        plain_client.files.get_metadata(upload.path)
+    for wrong in ((), (tags[0], tags[0]), (tags[1], tags[0]), (*tags, tags[0])):
+        with pytest.raises(BadRequest, match="part is missing"):
+            upload.complete(*wrong)
+    upload.complete(*tags)
+    assert content(plain_client, upload.path) == b"firstsecond"
+    with pytest.raises(NotFound):
+        upload.complete(*tags)
+    assert plain("PUT", first, b"late")[0] == 409
+    with pytest.raises(ResourceConflict):
+        Parts(plain_client, upload.path)
+    again = Parts(plain_client, upload.path, overwrite=True)
+    again.complete(plain("PUT", again.addresses(1)[0], b"new")[1])
+    assert content(plain_client, upload.path) == b"new"
+    given_up = Parts(plain_client, f"{volume}/given-up.bin")
+    (address,) = given_up.addresses(1)
+    body = {"path": given_up.path, "session_token": given_up.token}
+    told = cast("dict[str, Any]", plain_client.api_client.do("POST", "/api/2.0/fs/create-abort-upload-url", body=body))
+    assert plain("DELETE", told["abort_upload_url"]["url"])[0] == 200
+    assert plain("PUT", address, b"x")[0] == 404
+
+
+def test_a_signed_address_is_for_one_person_one_thing_and_a_time(plain_client: WorkspaceClient, site: Site, volume: str) -> None:
+    full_name = volume.removeprefix("/Volumes/").replace("/", ".")
+    writer = site.client("files.writer")
+    with pytest.raises(NotFound):
+        Parts(writer, f"{volume}/theirs.bin")
+    plain_client.grants.update("schema", "main.default", changes=[PermissionsChange(principal="files.writer", add=[Privilege.USE_SCHEMA])])
+    both = [Privilege.WRITE_VOLUME, Privilege.READ_VOLUME]
+    plain_client.grants.update("volume", full_name, changes=[PermissionsChange(principal="files.writer", add=both)])
+    upload = Parts(writer, f"{volume}/theirs.bin")
+    (address,) = upload.addresses(1)
+    with pytest.raises(NotFound):  # Another's session is none, for admins too.
+        Parts(plain_client, upload.path).addresses(1, upload.token)
+    for forged in (
+        address.replace("theirs.bin", "other.bin"),
+        address.replace("/1?", "/2?"),
+        address.replace("overwrite=0", "overwrite=1"),
+        address[:-1] + ("0" if address[-1] != "0" else "1"),
+        address.replace("expires=", "expires=9"),
+    ):
+        assert forged != address
+        assert plain("PUT", forged, b"x")[0] == 403
+    assert plain("GET", address)[0] == 501
+    plain_client.files.upload(f"{volume}/readable.txt", io.BytesIO(b"0123456789"))
+    link = cast(
+        "dict[str, Any]", writer.api_client.do("POST", "/api/2.0/fs/create-download-url", query={"path": f"{volume}/readable.txt"})
+    )["url"]
+    assert plain("GET", link)[::2] == (200, b"0123456789")
+    assert plain("GET", link.replace("readable", "theirs"))[0] == 403
+    plain_client.grants.update("volume", full_name, changes=[PermissionsChange(principal="files.writer", remove=both)])
+    assert plain("GET", link)[0] in {403, 404}  # What was revoked ends at once, whatever was signed.
+    assert plain("PUT", address, b"x")[0] in {403, 404}
+    with pytest.raises((NotFound, PermissionDenied)):
+        writer.api_client.do("POST", "/api/2.0/fs/create-download-url", query={"path": f"{volume}/readable.txt"})
 
 
 def test_a_part_of_a_file(w: WorkspaceClient, volume: str) -> None:
@@ -144,7 +247,7 @@ def test_paths_outside_a_volume_are_no_paths(w: WorkspaceClient, volume: str) ->
 
 
 def test_other_parts_of_the_files_api_say_that_they_are_missing(w: WorkspaceClient, volume: str) -> None:
-    with pytest.raises(NotImplemented, match="create-download-url"):
-        w.api_client.do("POST", "/api/2.0/fs/create-download-url", query={"path": f"{volume}/x"})
+    with pytest.raises(NotImplemented, match="create-resumable-upload-url"):
+        w.api_client.do("POST", "/api/2.0/fs/create-resumable-upload-url", body={"path": f"{volume}/x"})
     with pytest.raises(NotImplemented, match="complete-upload"):
         w.api_client.do("POST", f"/api/2.0/fs/files{volume}/x", query={"action": "complete-upload"})

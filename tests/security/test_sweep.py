@@ -40,6 +40,8 @@ def test_only_these_routes_are_open_to_everybody() -> None:
         "/.well-known/databricks-config",
         "/oidc/.well-known/oauth-authorization-server",
         "/oidc/v1/token",
+        "/api/2.0/fs/upload-parts/{session}/{number}",
+        "/api/2.0/fs/signed-files/{path:path}",
         "/sign-in",
         "/sign-in/{secret}",
         "/ui/language",

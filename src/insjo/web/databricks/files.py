@@ -31,7 +31,7 @@ READ_BYTES = 1024 * 1024
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-def _path(call: Call) -> str:
+def path_of(call: Call) -> str:
     """Path of the file or directory, decoded once by the server.
 
     The server puts a replacement character in the place of bytes that are not UTF-8, so the raw path is looked at as well: a file of
@@ -49,7 +49,7 @@ def _path(call: Call) -> str:
 
 async def upload(call: Call) -> Response:
     """Write a file: whoever may not write is told before the body is read, which is buffered on disk and then written in one step."""
-    path = _path(call)
+    path = path_of(call)
     overwrite = call.query_bool("overwrite")
     await call.run(call.services.catalog.files.check_write, call.ctx, path, overwrite=overwrite)
     announced = call.request.headers.get("content-length", "")
@@ -57,12 +57,12 @@ async def upload(call: Call) -> Response:
         raise too_large(FILE_BYTES_MAX)
     folder = call.services.settings.root / "run"  # Not the system's own folder, which may lie in memory.
     with tempfile.SpooledTemporaryFile(max_size=BUFFER_BYTES, dir=str(folder)) as buffer:
-        await _receive(call, buffer)
+        await receive(call, buffer)
         await call.run(call.services.catalog.files.write, call.ctx, path, _pieces(buffer), overwrite=overwrite)
     return Response(status_code=204)
 
 
-async def _receive(call: Call, buffer: IO[bytes]) -> None:
+async def receive(call: Call, buffer: IO[bytes]) -> None:
     """Take the body into the buffer; beyond what is kept in memory it is written in the pool of threads."""
     size = 0
     try:
@@ -107,7 +107,7 @@ async def download(call: Call) -> Response:
 
 async def _file(call: Call) -> FileEntry:
     """The file that the path names; a directory is none."""
-    entry = await call.run(call.services.catalog.files.stat, call.ctx, _path(call))
+    entry = await call.run(call.services.catalog.files.stat, call.ctx, path_of(call))
     if entry.is_directory:
         raise FileNotFound(f"No file is at `{entry.path}`.", hint="It is a directory.")
     return entry
@@ -178,14 +178,14 @@ async def head(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     """Delete a file."""
-    await call.run(call.services.catalog.files.delete, call.ctx, _path(call))
+    await call.run(call.services.catalog.files.delete, call.ctx, path_of(call))
     return Response(status_code=204)
 
 
 async def list_directory(call: Call) -> Response:
     """Entries of a directory."""
     page = PageRequest.of(call.query_int("page_size"), call.query("page_token"))
-    found = await call.run(call.services.catalog.files.list, call.ctx, _path(call), page)
+    found = await call.run(call.services.catalog.files.list, call.ctx, path_of(call), page)
     contents = [
         {
             "path": each.path,
@@ -204,46 +204,33 @@ async def list_directory(call: Call) -> Response:
 
 async def head_directory(call: Call) -> Response:
     """Whether a directory is there."""
-    await call.run(call.services.catalog.files.list, call.ctx, _path(call), PageRequest.of(1, ""))
+    await call.run(call.services.catalog.files.list, call.ctx, path_of(call), PageRequest.of(1, ""))
     return Response()
 
 
 async def make_directory(call: Call) -> Response:
     """Make a directory and those above it."""
-    await call.run(call.services.catalog.files.make_directory, call.ctx, _path(call))
+    await call.run(call.services.catalog.files.make_directory, call.ctx, path_of(call))
     return Response(status_code=204)
 
 
 async def delete_directory(call: Call) -> Response:
     """Delete an empty directory."""
-    await call.run(call.services.catalog.files.delete_directory, call.ctx, _path(call))
+    await call.run(call.services.catalog.files.delete_directory, call.ctx, path_of(call))
     return Response(status_code=204)
 
 
-async def begin_upload(call: Call) -> Response:
-    """Begin an upload of a large file.
-
-    The official client asks for this above 50 MB and, when it gets no addresses for the parts, sends the file in one piece; it does not
-    do so when it is refused here.  So this checks what can be checked and gives a session in which no part is ever taken.
-    """
-    action = call.query("action")
-    if action != "initiate-upload":
-        raise PartsUnimplemented(action or "POST")
-    await call.run(call.services.catalog.files.check_write, call.ctx, _path(call), overwrite=call.query_bool("overwrite"))
-    return JSONResponse({"multipart_upload": {"session_token": "one-piece"}})
-
-
-async def parts(call: Call) -> Response:
-    """Addresses for the parts of an upload, or for a download."""
+async def resumable(call: Call) -> Response:
+    """Uploads that go on where they broke off are made in parts instead."""
     raise PartsUnimplemented(call.request.url.path.rpartition("/")[2])
 
 
 class PartsUnimplemented(Unimplemented):
-    """Uploads and downloads by signed addresses; the official client falls back to the Files API itself."""
+    """Other ways to upload than in one piece or in parts."""
 
     def __init__(self, name: str) -> None:
         """Name what is missing."""
-        super().__init__(f"`{name[:40]}` of the Files API is not implemented.", hint="Send or fetch the file in one request.")
+        super().__init__(f"`{name[:40]}` of the Files API is not implemented.", hint="Send the file in one piece, or in parts.")
 
 
 ROUTES = (
@@ -251,11 +238,7 @@ ROUTES = (
     DoorRoute("HEAD", FILES + "/{path:path}", head, "databricks"),
     DoorRoute("GET", FILES + "/{path:path}", download, "databricks"),
     DoorRoute("DELETE", FILES + "/{path:path}", delete, "databricks"),
-    DoorRoute("POST", FILES + "/{path:path}", begin_upload, "databricks"),
-    DoorRoute("POST", "/api/2.0/fs/create-upload-part-urls", parts, "databricks"),
-    DoorRoute("POST", "/api/2.0/fs/create-resumable-upload-url", parts, "databricks"),
-    DoorRoute("POST", "/api/2.0/fs/create-abort-upload-url", parts, "databricks"),
-    DoorRoute("POST", "/api/2.0/fs/create-download-url", parts, "databricks"),
+    DoorRoute("POST", "/api/2.0/fs/create-resumable-upload-url", resumable, "databricks"),
     DoorRoute("PUT", DIRECTORIES + "/{path:path}", make_directory, "databricks"),
     DoorRoute("HEAD", DIRECTORIES + "/{path:path}", head_directory, "databricks"),
     DoorRoute("GET", DIRECTORIES + "/{path:path}", list_directory, "databricks"),

@@ -19,6 +19,7 @@ from insjo.web.databricks import (
     serving,
     statements,
     unity,
+    uploads,
     warehouses,
     workspace,
 )
@@ -43,6 +44,7 @@ ROUTES: tuple[DoorRoute, ...] = (
     *statements.ROUTES,
     *warehouses.ROUTES,
     *files.ROUTES,
+    *uploads.ROUTES,
     *workspace.ROUTES,
     *lakeview.ROUTES,
     *object_permissions.ROUTES,
