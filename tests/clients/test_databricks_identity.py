@@ -21,7 +21,7 @@ from databricks.sdk.errors import (
     Unauthenticated,
 )
 from databricks.sdk.service.catalog import PermissionsChange, Privilege
-from databricks.sdk.service.iam import AccessControlRequest, ComplexValue, ListSortOrder, Patch, PatchOp, PatchSchema, PermissionLevel
+from databricks.sdk.service.iam import AccessControlRequest, ComplexValue, ListSortOrder, Name, Patch, PatchOp, PatchSchema, PermissionLevel
 
 from tests.clients.conftest import NO_RETRY_S, Site
 
@@ -203,6 +203,21 @@ def test_lists_of_people_can_be_filtered_ordered_and_cut(plain_client: Workspace
     group = plain_client.groups.create(display_name=fresh("team"), members=[ComplexValue(value=only.id)])
     (shown,) = plain_client.groups.list(filter=f'id eq "{group.id}"', attributes="id,members")
     assert [each.value for each in shown.members or []] == [only.id]
+    assert only.id
+    assert group.id
+    patches = [
+        Patch(op=PatchOp.REPLACE, path="emails", value=[{"value": "new@example.com", "primary": True}]),
+        Patch(op=PatchOp.REPLACE, path="userName", value=f"{prefix}.renamed@example.com"),
+    ]
+    plain_client.users.patch(only.id, operations=patches, schemas=SCHEMAS)
+    renamed = plain_client.users.get(only.id)
+    assert (renamed.user_name, [each.value for each in renamed.emails or []]) == (f"{prefix}.renamed@example.com", ["new@example.com"])
+    plain_client.groups.patch(group.id, operations=[Patch(op=PatchOp.REPLACE, path="displayName", value=f"{prefix}-team")], schemas=SCHEMAS)
+    assert plain_client.groups.get(group.id).display_name == f"{prefix}-team"
+    with pytest.raises(NotImplemented, match="entitlements"):
+        plain_client.users.create(user_name=fresh("x"), entitlements=[ComplexValue(value="workspace-access")])
+    named = plain_client.users.create(user_name=fresh("named"), name=Name(given_name="Eva", family_name="Ek"))
+    assert named.display_name == "Eva Ek"
     for wrong in ("userName", 'userName like "x"', 'password eq "x"', 'userName eq "x" xor active eq true', 'userName eq "x'):
         with pytest.raises(BadRequest, match="not supported"):
             list(plain_client.users.list(filter=wrong))

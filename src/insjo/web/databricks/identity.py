@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from insjo.access.errors import PrincipalNotFound
 from insjo.kernel.clock import epoch_ms
-from insjo.kernel.errors import InvalidArgument
+from insjo.kernel.errors import InvalidArgument, Unimplemented
 from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
 from insjo.web.databricks import scim
 from insjo.web.types import Call, DoorRoute
@@ -38,6 +38,24 @@ class UserBody(msgspec.Struct, rename="camel"):
     display_name: str = ""
     active: bool = True
     emails: list[dict[str, Any]] = []
+    name: dict[str, Any] = {}
+    entitlements: list[dict[str, Any]] = []
+    roles: list[dict[str, Any]] = []
+
+    @property
+    def shown(self) -> str:
+        """The shown name, or the given and the family name."""
+        return self.display_name or " ".join(str(self.name.get(part) or "") for part in ("givenName", "familyName")).strip()
+
+    @property
+    def email(self) -> str:
+        """The first address."""
+        return _address(self.emails)
+
+    def refuse_unknown(self) -> None:
+        """Entitlements would be dropped silently, so they are refused."""
+        if self.entitlements or self.roles:
+            raise Unimplemented("`entitlements` and `roles` are not implemented by Insjö.", hint="Grant privileges, or use groups.")
 
 
 class GroupBody(msgspec.Struct, rename="camel"):
@@ -147,17 +165,23 @@ async def get_group(call: Call) -> Response:
 
 async def _group_body(call: Call, group: Principal) -> dict[str, object]:
     """A group with the members that it has now."""
-    members = await call.run(call.services.access.principals.members, call.ctx, group.id, PageRequest(PAGE_SIZE_MAX))
-    return group_body(group, members.items)
+    return group_body(group, await _members(call, group))
+
+
+def _address(emails: object) -> str:
+    """The primary address of a list of them, or the first; an address may also come alone."""
+    if isinstance(emails, str):
+        return emails
+    rows = [each for each in emails if isinstance(each, dict)] if isinstance(emails, list) else []
+    rows.sort(key=lambda each: each.get("primary") is not True)
+    return str(rows[0].get("value") or "") if rows else ""
 
 
 async def create_user(call: Call) -> Response:
     """A new user."""
     body = await call.json(UserBody)
-    email = next((str(each.get("value", "")) for each in body.emails), "")
-    user = await call.run(
-        call.services.access.principals.create_user, call.ctx, body.user_name, display_name=body.display_name, email=email
-    )
+    body.refuse_unknown()
+    user = await call.run(call.services.access.principals.create_user, call.ctx, body.user_name, display_name=body.shown, email=body.email)
     if not body.active:
         user = await call.run(call.services.access.principals.update, call.ctx, user.id, active=False)
     return JSONResponse(user_body(user), status_code=201)
@@ -180,10 +204,13 @@ async def patch_user(call: Call) -> Response:
         for name, new in value.items():
             if name == "active":
                 changes["active"] = new is True or str(new).lower() == "true"
-            elif name == "displayName":
-                changes["display_name"] = str(new)
+            elif name in {"displayName", "userName"}:
+                changes["name" if name == "userName" else "display_name"] = str(new)
+            elif name == "emails" or re.fullmatch(r"emails\[.{1,100}\]\.value", name):
+                changes["email"] = _address(new)
             else:
-                raise InvalidArgument(f"The attribute `{name}` of a user cannot be changed here.", hint="Change `active` or `displayName`.")
+                message = f"The attribute `{name[:60]}` of a user cannot be changed here."
+                raise InvalidArgument(message, hint="Change `active`, `userName`, `displayName` or `emails`.")
     return JSONResponse(user_body(await call.run(call.services.access.principals.update, call.ctx, user.id, **changes)))
 
 
@@ -191,26 +218,30 @@ async def put_user(call: Call) -> Response:
     """Replace what can be changed of a user: the shown name, the address, and whether it is active."""
     user = await existing(call, "user")
     body = await call.json(UserBody)
-    email = next((str(each.get("value", "")) for each in body.emails), "")
+    body.refuse_unknown()
     changed = await call.run(
         call.services.access.principals.update,
         call.ctx,
         user.id,
         name=body.user_name,
-        display_name=body.display_name,
-        email=email,
+        display_name=body.shown,
+        email=body.email,
         active=body.active,
     )
     return JSONResponse(user_body(changed))
 
 
 async def patch_group(call: Call) -> Response:
-    """Add, remove or replace members: all operations or none."""
+    """Add, remove or replace members: all operations or none; another name comes last."""
     group = await existing(call, "group")
     add: list[str] = []
     remove: list[str] = []
+    new_name = ""
     for operation in (await call.json(PatchBody)).operations:
         word = operation.op.lower()
+        if word in {"add", "replace"} and (operation.path == "displayName" or _is_name_alone(operation.value)):
+            new_name = str(operation.value["displayName"] if isinstance(operation.value, dict) else operation.value)
+            continue
         if word not in {"add", "remove", "replace"}:
             raise InvalidArgument(f"`{operation.op[:20]}` is not an operation of SCIM.", hint="Use `add`, `remove` or `replace`.")
         named = _member_ids(operation)
@@ -220,7 +251,14 @@ async def patch_group(call: Call) -> Response:
             remove += await _others(call, group, ())
         (remove if word == "remove" else add).extend(named)
     await call.run(call.services.access.principals.change_members, call.ctx, group.id, add=add, remove=remove)
+    if new_name:
+        group = await call.run(call.services.access.principals.update, call.ctx, group.id, name=new_name)
     return JSONResponse(await _group_body(call, group))
+
+
+def _is_name_alone(value: object) -> bool:
+    """Whether an operation without a path changes only the name."""
+    return isinstance(value, dict) and set(value) == {"displayName"}
 
 
 async def put_group(call: Call) -> Response:
@@ -237,8 +275,19 @@ async def put_group(call: Call) -> Response:
 
 async def _others(call: Call, group: Principal, kept: Collection[str]) -> list[str]:
     """Identifiers of the present members that are not kept."""
-    page = await call.run(call.services.access.principals.members, call.ctx, group.id, PageRequest(PAGE_SIZE_MAX))
-    return [each.id for each in page.items if each.id not in kept]
+    return [each.id for each in await _members(call, group) if each.id not in kept]
+
+
+async def _members(call: Call, group: Principal) -> list[Principal]:
+    """All direct members of a group."""
+    found: list[Principal] = []
+    token = ""
+    while True:
+        page = await call.run(call.services.access.principals.members, call.ctx, group.id, PageRequest.of(PAGE_SIZE_MAX, token))
+        found += page.items
+        token = page.next_token
+        if not token:
+            return found
 
 
 def _member_ids(operation: Operation) -> list[str]:
