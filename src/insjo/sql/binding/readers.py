@@ -43,6 +43,7 @@ _SNIFF_ALL_BYTES_MAX = 256 * 1024 * 1024
 _SAMPLE_ROWS = 200_000
 _HEADERS_MAX = 50
 _SIFTED_FILES_MAX = 200
+_KEYS_MAX = 10_000
 """Different first lines that the CSV files of one statement may have."""
 
 _DOUBTS = {
@@ -274,8 +275,11 @@ class Readers:
 
     def _json(self, files: Sequence[LocalFile]) -> Reader:
         settings = json_reader_options(self._options)
+        known = self._known_keys(files)
         if self._wanted.schema is not None:
             columns = dict(self._wanted.schema)
+        elif known is not None:
+            columns = known
         else:
             depth = -1 if self._options.infers else 1
             lenient = ["ignore_errors = true"] if self._sifts_json else []
@@ -292,6 +296,23 @@ class Readers:
         listed = ", ".join(f"{text.literal(name)}: {text.literal(parse_type(kind).engine)}" for name, kind in columns.items())
         reader = f"read_json({_paths(files)}, {', '.join(settings)}, columns = {{{listed}}}, {_TELLS_PATH})"
         return reader, columns, casts
+
+    def _known_keys(self, files: Sequence[LocalFile]) -> dict[str, str] | None:
+        """The keys of JSON lines, if the types of all of them are given; looking for keys alone is much quicker than for types."""
+        hints = self._wanted.hints
+        if not hints or self._wanted.schema is not None or self._options.flag("multiline", default=False):
+            return None
+        objects = f"read_ndjson_objects({_paths(files)}, ignore_errors = {str(self._sifts_json).lower()})"
+        try:
+            with self._engine.query(f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} LIMIT {_KEYS_MAX}") as rows:  # noqa: S608  # Literals.
+                keys = [str(row["key"]) for batch in rows for row in batch.to_pylist()]
+        except StatementFailed:
+            return None  # Looking for types tells better what is wrong.
+        folded = [key.lower() for key in keys]
+        if not keys or len(keys) == _KEYS_MAX or len(set(folded)) != len(keys) or not set(folded) <= set(hints):
+            return None
+        order = {name: at for at, name in enumerate(hints)}
+        return {key: hints[key.lower()] for key in sorted(keys, key=lambda key: order[key.lower()])}
 
     @property
     def _sifts_json(self) -> bool:
