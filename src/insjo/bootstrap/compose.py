@@ -127,6 +127,7 @@ def _sql(
 
     engine = DuckDbEngine(
         root=folders.root,
+        readable=(folders.tables, folders.volumes, folders.root / "staging"),
         spill=folders.spill,
         workers=settings.sql_workers,
         memory_mb=settings.sql_memory_mb,
@@ -147,6 +148,7 @@ def _sql(
         engine=storage.fetching(engine, folders),
         results=folders.results,
         conversions=storage.fetching_conversions(conversions),
+        spark=storage.spark(settings, folders),
     )
     closing.add(room.close)
     return room

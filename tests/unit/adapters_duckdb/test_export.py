@@ -99,7 +99,7 @@ def test_a_cancelled_export_leaves_nothing(engine: DuckDbEngine, lake: Path) -> 
     token = CancelToken()
 
     def cancel_when_it_writes() -> None:
-        until_files(lake)
+        until_files(lake.parent)
         token.cancel()
 
     canceller = threading.Thread(target=cancel_when_it_writes)
@@ -107,7 +107,7 @@ def test_a_cancelled_export_leaves_nothing(engine: DuckDbEngine, lake: Path) -> 
     with pytest.raises(StatementCancelled):
         engine.export(ENDLESS, lake / "t", cancel=token)
     canceller.join()
-    assert leftovers(lake) == []
+    assert leftovers(lake.parent) == []
 
 
 def test_an_export_whose_worker_is_killed_leaves_nothing(engine: DuckDbEngine, lake: Path) -> None:
@@ -115,7 +115,7 @@ def test_an_export_whose_worker_is_killed_leaves_nothing(engine: DuckDbEngine, l
     (pid,) = engine.worker_pids()
 
     def kill_when_it_writes() -> None:
-        until_files(lake)
+        until_files(lake.parent)
         os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_when_it_writes)
@@ -123,7 +123,7 @@ def test_an_export_whose_worker_is_killed_leaves_nothing(engine: DuckDbEngine, l
     with pytest.raises(WorkerDied):
         engine.export(ENDLESS, lake / "t")
     killer.join()
-    assert leftovers(lake) == []
+    assert leftovers(lake.parent) == []
     assert engine.export("SELECT 1 AS a", lake / "t")[0].rows == 1
 
 

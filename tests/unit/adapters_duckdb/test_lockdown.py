@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,59 @@ def test_variables_of_the_worker_are_no_tables(engine: DuckDbEngine) -> None:
     for name in ("tables", "request", "database", "batch"):
         with pytest.raises(StatementFailed):
             engine.query(f"SELECT * FROM {name}")
+
+
+def test_only_the_folders_that_it_is_given_are_read(lake: Path, tmp_path: Path) -> None:
+    for name in ("tables/t/inside.csv", "keys/outside.csv", "insjo.db"):
+        (lake / name).parent.mkdir(parents=True, exist_ok=True)
+        (lake / name).write_text("a,b\n1,2\n")
+    spill = tmp_path / "spill"
+    engine = DuckDbEngine(root=lake, spill=spill, workers=1, memory_mb=300, threads=1, readable=[lake / "tables"]).start()
+    try:
+        assert engine.query(f"SELECT * FROM read_csv('{lake}/tables/t/inside.csv')").read_all().num_rows == 1
+        for name in ("keys/outside.csv", "insjo.db", "tables/../keys/outside.csv"):
+            with pytest.raises(StatementFailed):
+                engine.query(f"SELECT * FROM read_text('{lake}/{name}')")
+        assert engine.export("SELECT 1 AS a", lake / "tables" / "t")[0].rows == 1
+    finally:
+        engine.close()
+
+
+WITHIN_WALLS = """
+import sys
+from pathlib import Path
+from insjo.kernel.lockdown import give_up_privileges
+lake, outbox, outside = map(Path, sys.argv[1:])
+print("steps", *give_up_privileges(writable=[outbox], readable=[lake], memory_bytes=0))
+def tried(name, attempt):
+    try:
+        attempt()
+        print(name)
+    except OSError:
+        pass
+tried("read-lake", lambda: (lake / "live.parquet").read_bytes())
+tried("write-outbox", lambda: (outbox / "new").write_bytes(b"x"))
+tried("write-lake", lambda: (lake / "evil").write_bytes(b"x"))
+tried("change-lake", lambda: (lake / "live.parquet").open("r+b"))
+tried("remove-lake", lambda: (lake / "live.parquet").unlink())
+tried("rename-lake", lambda: (lake / "live.parquet").rename(lake / "dead.parquet"))
+tried("link-out", lambda: (outbox / "link").hardlink_to(lake / "live.parquet") or (outbox / "link").open("r+b"))
+tried("read-outside", lambda: outside.read_bytes())
+"""
+
+
+def test_the_kernel_lets_a_worker_read_the_lake_and_write_only_where_its_own_files_go(tmp_path: Path) -> None:
+    lake, outbox, outside = tmp_path / "lake", tmp_path / "outbox", tmp_path / "outside.txt"
+    for folder in (lake, outbox):
+        folder.mkdir()
+    (lake / "live.parquet").write_bytes(b"rows")
+    outside.write_text("secret")
+    words = [sys.executable, "-c", WITHIN_WALLS, str(lake), str(outbox), str(outside)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    if "landlock" not in done[0]:
+        pytest.skip("this kernel has no Landlock")
+    assert done[1:] == ["read-lake", "write-outbox"]
+    assert (lake / "live.parquet").read_bytes() == b"rows"
 
 
 def test_an_export_goes_into_the_lake_only(engine: DuckDbEngine, lake: Path) -> None:

@@ -14,8 +14,9 @@ class InstanceConfig:
     """What a worker is told at its start.
 
     Attributes:
-        lake: Folder below which files may be read and data files written.
+        readable: Folders below which files may be read.
         spill: Folder for intermediate results larger than memory; this instance's own.
+        outbox: Folder in which data files are written; this instance's own.
         memory_mb: Limit of the engine, in MiB.
         threads: Threads of one statement.
         spill_mb: Limit of the spill folder, in MiB.
@@ -23,8 +24,9 @@ class InstanceConfig:
         run_as: User id to become, or None.
     """
 
-    lake: str
+    readable: tuple[str, ...]
     spill: str
+    outbox: str
     memory_mb: int
     threads: int
     spill_mb: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import secrets
 import shutil
@@ -16,10 +17,11 @@ import pyarrow as pa
 from insjo.adapters.duckdb import wire
 from insjo.adapters.duckdb.config import InstanceConfig
 from insjo.adapters.duckdb.failures import error_from
+from insjo.adapters.duckdb.outbox import clear, deliver, outbox
 from insjo.adapters.duckdb.pool import WorkerPool, send_to, spill_folder
 from insjo.kernel.cancellation import CancelToken
 from insjo.sql.dialect.types import from_engine_type, to_arrow_type
-from insjo.sql.errors import StatementCancelled, StatementTimedOut, WorkerDied
+from insjo.sql.errors import DiskFull, StatementCancelled, StatementFailed, StatementTimedOut, WorkerDied
 from insjo.sql.ports import EngineColumn, EngineLimits, EngineStats, WrittenFile
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class DuckDbEngine:
     """SQL workers on DuckDB.
 
     Args:
-        root: The lake: files below it may be read, and data files are written below it.
+        root: The lake: files below it may be read, and nothing in it is changed but by this process.
+        readable: Folders that may be read instead of the whole root.
         spill: Folder for intermediate results; emptied at the start, so it must belong to this engine alone.
         workers: Processes, which is also the number of statements that run at once.
         memory_mb: Memory limit of each worker's engine, in MiB.
@@ -69,11 +72,13 @@ class DuckDbEngine:
         threads: int = 2,
         spill_mb: int = 20480,
         queue_max: int = 200,
+        readable: Sequence[Path] | None = None,
         cache_mb: int | None = None,
         run_as: int | None = None,
     ) -> None:
         self._root = root.resolve()
         self._spill = spill.resolve()
+        self._readable = tuple(folder.resolve() for folder in ((root,) if readable is None else readable))
         self._config = {"memory_mb": memory_mb, "threads": threads, "spill_mb": spill_mb, "run_as": run_as}
         self._config["cache_mb"] = memory_mb // 4 if cache_mb is None else cache_mb
         self._numbers = iter(range(1, 2**62))
@@ -82,7 +87,8 @@ class DuckDbEngine:
 
     def start(self) -> Self:
         """Make the folders and start the workers; the first statement waits until one is ready."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        for folder in self._readable:
+            folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self._spill, ignore_errors=True)
         self._spill.mkdir(parents=True, exist_ok=True)
         self._pool.start()
@@ -127,22 +133,14 @@ class DuckDbEngine:
         on_queue: Callable[[int], None] | None = None,
     ) -> list[WrittenFile]:
         """See `Engine.export`."""
+        self._check_inside(folder)
         token = secrets.token_hex(8)
-        request: dict[str, object] = {
-            "operation": "export",
-            "sql": sql,
-            "folder": str(folder.resolve()),
-            "token": token,
-            "partition_columns": list(partition_columns),
-        }
-        try:
-            run = self._begin(request, tables, cancel, limits, on_queue, patient=True)
-            with run:
-                frame = run.next_frame()
-            return [WrittenFile(**each) for each in frame.json()["files"]]
-        except BaseException:
-            _remove_files(folder, token)
-            raise
+        request: dict[str, object] = {"operation": "export", "sql": sql, "token": token, "partition_columns": list(partition_columns)}
+        told, (made, _) = self._written(request, token, tables, cancel, limits, on_queue)
+        with self._delivering(made):
+            files = [WrittenFile(**each) for each in told["files"]]
+            self._deliver(made, folder, files, token)
+        return files
 
     def sift(
         self,
@@ -158,24 +156,74 @@ class DuckDbEngine:
         on_queue: Callable[[int], None] | None = None,
     ) -> tuple[list[WrittenFile], list[WrittenFile]]:
         """See `Sifter.sift`."""
+        self._check_inside(folder)
+        self._check_inside(rejects_folder)
         token = secrets.token_hex(8)
         request: dict[str, object] = {
             "operation": "sift",
             "sql": sql,
-            "folder": str(folder.resolve()),
             "rejects_sql": rejects_sql,
-            "rejects_folder": str(rejects_folder.resolve()),
             "token": token,
             "partition_columns": list(partition_columns),
         }
+        told, (made, bad) = self._written(request, token, tables, cancel, limits, on_queue)
+        with self._delivering(made, bad):
+            files, rejects = ([WrittenFile(**each) for each in told[kind]] for kind in ("files", "rejects"))
+            self._deliver(made, folder, files, token)
+            try:
+                self._deliver(bad, rejects_folder, rejects, token)
+            except BaseException:
+                _remove_files(folder, token)
+                raise
+        return files, rejects
+
+    def _check_inside(self, folder: Path) -> None:
+        """Files go into the lake only."""
+        if self._root not in folder.resolve().parents:
+            message = "Rows can be written into the lake only."
+            raise StatementFailed(message)
+
+    def _written(
+        self,
+        request: dict[str, object],
+        token: str,
+        tables: Mapping[str, bytes] | None,
+        cancel: CancelToken | None,
+        limits: EngineLimits | None,
+        on_queue: Callable[[int], None] | None,
+    ) -> tuple[dict[str, Any], tuple[Path, Path]]:
+        """Let a worker write; what it tells, and the folders with its files.  After an error nothing of it is left."""
+        folders: tuple[Path, ...] = ()
         try:
             run = self._begin(request, tables, cancel, limits, on_queue, patient=True)
             with run:
-                told = run.next_frame().json()
-            return [WrittenFile(**each) for each in told["files"]], [WrittenFile(**each) for each in told["rejects"]]
+                made = outbox(self._spill, run.worker) / token
+                folders = (made, made.with_name(f"{token}-rejects"))
+                return run.next_frame().json(), (folders[0], folders[1])
+        except BaseException:
+            clear(*folders)
+            raise
+
+    @contextlib.contextmanager
+    def _delivering(self, *folders: Path) -> Iterator[None]:
+        """Whatever happens, the folders are gone afterwards."""
+        try:
+            yield
+        finally:
+            clear(*folders)
+
+    def _deliver(self, made: Path, folder: Path, files: Sequence[WrittenFile], token: str) -> None:
+        """Move what was written to where it belongs; all of it, or nothing stays."""
+        try:
+            deliver(made, folder.resolve(), [file.path for file in files])
+        except OSError as error:
+            _remove_files(folder, token)
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                message = "The disk is full, so the rows could not be written."
+                raise DiskFull(message, hint="Free some disk and repeat.") from error
+            raise
         except BaseException:
             _remove_files(folder, token)
-            _remove_files(rejects_folder, token)
             raise
 
     def bind(self, sql: str, *, tables: Mapping[str, bytes] | None = None) -> tuple[EngineColumn, ...]:
@@ -202,11 +250,15 @@ class DuckDbEngine:
         """Settings of one worker as it reads them."""
         spill = spill_folder(self._spill, number)
         shutil.rmtree(spill, ignore_errors=True)  # What a killed worker left.
-        spill.mkdir(parents=True, exist_ok=True)
-        if self._config["run_as"] is not None:
-            with contextlib.suppress(PermissionError):
-                shutil.chown(spill, user=self._config["run_as"])
-        return json.dumps(InstanceConfig(lake=str(self._root), spill=str(spill), **self._config).as_json()).encode()  # type: ignore[arg-type]  # Ints all.
+        out = outbox(self._spill, number)
+        for folder in (spill, out):
+            folder.mkdir(parents=True, exist_ok=True)
+            if self._config["run_as"] is not None:
+                with contextlib.suppress(PermissionError):
+                    shutil.chown(folder, user=self._config["run_as"])
+        readable = tuple(str(folder) for folder in self._readable)
+        config = InstanceConfig(readable=readable, spill=str(spill), outbox=str(out), **self._config)  # type: ignore[arg-type]  # Ints all.
+        return json.dumps(config.as_json()).encode()
 
     def _begin(
         self,
@@ -246,6 +298,7 @@ class Run:
     ) -> None:
         self._pool = pool
         self._slot = slot
+        self.worker = slot.number
         self._number = number
         self._cancel = cancel or CancelToken()
         self._patient = patient

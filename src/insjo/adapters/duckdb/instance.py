@@ -46,7 +46,8 @@ def open_instance(config: InstanceConfig) -> tuple[duckdb.DuckDBPyConnection, st
     install_functions(connection)
     connection.execute(macros_text())
     held = attach(connection)
-    connection.execute(f"SET allowed_directories = [{_quoted(_with_slash(config.lake))}]")
+    folders = ", ".join(_quoted(_with_slash(each)) for each in (*config.readable, config.outbox))
+    connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection, held

@@ -59,10 +59,11 @@ class Refused(Exception):  # Named after what happened, like our other errors.
 class Worker:
     """Runs what comes in over one connection."""
 
-    def __init__(self, connection: socket.socket, database: duckdb.DuckDBPyConnection, hot: HotColumns) -> None:
+    def __init__(self, connection: socket.socket, database: duckdb.DuckDBPyConnection, hot: HotColumns, outbox: str) -> None:
         self._connection = connection
         self._database = database
         self._hot = hot
+        self._outbox = outbox
         self._inbox: queue.Queue[tuple[dict[str, Any], list[bytes]]] = queue.Queue(maxsize=1)
         self._running: Running | None = None
         self._changed = threading.Condition()
@@ -125,7 +126,7 @@ class Worker:
         if request["operation"] == "export":
             from insjo.adapters.duckdb.export import ExportOrder, export
 
-            order = ExportOrder(request["folder"], request["token"], tuple(request["partition_columns"]))
+            order = ExportOrder(f"{self._outbox}/{request['token']}", request["token"], tuple(request["partition_columns"]))
             return {"files": export(self._database, sql, order)}
         if request["operation"] == "sift":
             return self._sift(request, sql)
@@ -142,8 +143,9 @@ class Worker:
         """Write good rows, then what the readers rejected; the tables of rejects never outlive it."""
         from insjo.adapters.duckdb.export import ExportOrder, drop_rejects, export
 
-        good = ExportOrder(request["folder"], request["token"], tuple(request["partition_columns"]))
-        bad = ExportOrder(request["rejects_folder"], request["token"], ())
+        token = request["token"]
+        good = ExportOrder(f"{self._outbox}/{token}", token, tuple(request["partition_columns"]))
+        bad = ExportOrder(f"{self._outbox}/{token}-rejects", token, ())
         drop_rejects(self._database)
         try:
             files = export(self._database, sql, good)
@@ -235,9 +237,10 @@ def main() -> None:
     arguments = arguments_of(sys.argv[1:])
     first = read_first_input()
     config_line = json.loads(first)
-    writable = [Path(config_line["lake"]), Path(config_line["spill"])]
+    writable = [Path(config_line["spill"]), Path(config_line["outbox"])]
+    readable = [Path(each) for each in config_line["readable"]]
     memory_bytes = int(config_line["memory_mb"]) * 1024**2 + ADDRESS_SPACE_EXTRA_BYTES
-    taken = give_up_privileges(writable=writable, memory_bytes=memory_bytes, run_as=config_line["run_as"])
+    taken = give_up_privileges(writable=writable, readable=readable, memory_bytes=memory_bytes, run_as=config_line["run_as"])
     guard_against_orphanage(first)
     from insjo.adapters.duckdb.config import InstanceConfig
     from insjo.adapters.duckdb.hot import HotColumns
@@ -251,7 +254,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(arguments["fd"]))
     say_ready(" ".join(taken))
     hot = HotColumns(database, held_in, config.cache_mb * 1024**2, config.memory_mb * 1024**2 * 2 // 3)
-    Worker(connection, database, hot).serve()
+    Worker(connection, database, hot, config.outbox).serve()
 
 
 if __name__ == "__main__":
