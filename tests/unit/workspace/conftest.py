@@ -1,4 +1,4 @@
-"""A workspace on real files and a real database; Anna and Bo are users without grants."""
+"""A workspace on real files, on SQLite and on a real PostgreSQL; Anna and Bo are users without grants."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from insjo.kernel.database import Database
 from insjo.kernel.settings import Settings
 from insjo.workspace.service.room import WorkspaceRoom
 from tests.support.access import KEY, Turnable, ctx_of
+from tests.support.postgres import PostgresServer, postgres_server
+
+__all__ = ["postgres_server"]
 
 
 class Desk:
     """The room and the people at it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self.database = Database(f"sqlite:///{folder / 'insjo.db'}")
+        self.database = Database(url)
         whole_schema().create_all(self.database.engine)
         self.clock = Turnable()
         self.access = Access(database=self.database, clock=self.clock, settings=Settings(data_dir=str(folder)), key=KEY)
@@ -54,9 +57,13 @@ class Desk:
         return {each.name for each in (self.folder / "workspace").glob("*") if each.is_file()}
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    if request.param == "sqlite":
+        made = Desk(tmp_path, f"sqlite:///{tmp_path / 'insjo.db'}")
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        made = Desk(tmp_path, server.url(server.create_database()))
     yield made
     made.access.close()
     made.database.close()

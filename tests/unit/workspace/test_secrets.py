@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
+import sqlalchemy as sa
 
 from insjo.access.errors import AccessDenied
 from insjo.access.types import METASTORE_ID, Privilege
@@ -50,10 +49,11 @@ def test_a_secret_is_for_those_who_may_read_its_scope(desk: Desk, scope: str) ->
 
 
 def test_nothing_of_it_lies_readable_in_the_database(desk: Desk, scope: str) -> None:
-    with sqlite3.connect(desk.folder / "insjo.db") as connection:
-        (sealed,) = connection.execute("SELECT sealed FROM workspace_secrets").fetchone()
-        connection.execute("INSERT INTO workspace_secrets SELECT scope_id, 'moved', sealed, updated_at, updated_by FROM workspace_secrets")
-    assert b"hemligt" not in sealed
+    with desk.database.write() as connection:
+        sealed = connection.execute(sa.text("SELECT sealed FROM workspace_secrets")).scalar_one()
+        moved = "INSERT INTO workspace_secrets SELECT scope_id, 'moved', sealed, updated_at, updated_by FROM workspace_secrets"
+        connection.execute(sa.text(moved))
+    assert b"hemligt" not in bytes(sealed)
     for path in desk.folder.glob("insjo.db*"):
         assert b"hemligt-4711" not in path.read_bytes()
     with pytest.raises(SecretUnreadable):

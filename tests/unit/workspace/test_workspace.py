@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +13,7 @@ from insjo.kernel.context import RequestContext
 from insjo.kernel.errors import InsjoError
 from insjo.kernel.paging import PageRequest
 from insjo.workspace.errors import (
+    FolderFull,
     FolderNotEmpty,
     FolderReserved,
     FormatUnsupported,
@@ -23,6 +25,7 @@ from insjo.workspace.errors import (
     PathTaken,
     WrongObjectKind,
 )
+from insjo.workspace.service import tree
 from insjo.workspace.types import ObjectKind, State
 from tests.unit.workspace.conftest import Desk
 
@@ -116,6 +119,44 @@ def test_paths_that_are_none(desk: Desk, path: str) -> None:
         desk.room.objects.get(desk.anna, path)
     with pytest.raises(InvalidWorkspacePath):
         desk.room.objects.put(desk.anna, path, b"")
+
+
+def test_a_folder_and_the_trash_have_limits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "ENTRIES_MAX", 2)
+    desk.room.objects.put(desk.anna, "/Users/anna/1", b"1")
+    desk.room.objects.put(desk.anna, "/Users/anna/2", b"2")
+    with pytest.raises(FolderFull):
+        desk.room.objects.put(desk.anna, "/Users/anna/3", b"3")
+    assert len(desk.contents()) == 2
+    assert paths(desk, desk.anna, "/Users/anna") == ["/Users/anna/1", "/Users/anna/2"]
+
+
+def test_somebody_who_gets_a_name_that_another_had_gets_a_home_of_their_own(desk: Desk) -> None:
+    desk.room.objects.put(desk.anna, "/Users/anna/diary", b"mine")
+    desk.access.principals.delete(desk.admin, desk.anna.principal.id)
+    other = desk.person("anna")
+    (home,) = paths(desk, other, "/Users")
+    assert home.startswith("/Users/anna-")
+    with pytest.raises(PathNotFound):
+        desk.room.objects.read(other, "/Users/anna/diary")
+    assert content(desk, desk.admin, "/Users/anna/diary") == b"mine"
+
+
+def test_two_who_write_at_once_agree_on_one_file(desk: Desk) -> None:
+    desk.room.objects.list(desk.anna, "/Users")
+
+    def write(number: int) -> bool:
+        try:
+            desk.room.objects.put(desk.anna, "/Users/anna/race", str(number).encode())
+        except PathTaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        won = list(pool.map(write, range(8)))
+    assert sum(won) == 1
+    assert content(desk, desk.anna, "/Users/anna/race") == str(won.index(True)).encode()
+    assert len(desk.contents()) == 1
 
 
 def test_notebooks_are_told_from_files(desk: Desk) -> None:
