@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from insjo.access.service.facade import Access
     from insjo.access.types import Principal
+    from insjo.cli.output import JsonValue
     from insjo.kernel.settings import Settings
 
 
@@ -186,13 +187,13 @@ def why(words: argparse.Namespace) -> int:
             somebody = access.principals.by_name(words.user).ref()
             hidden = access.protections.explain(RequestContext(principal=somebody, door="cli"), decision.securable_id)
     if words.json:
-        told = {
+        told: dict[str, JsonValue] = {
             "allowed": decision.allowed,
             "reason": decision.reason,
             "via": decision.via,
-            "missing": list(decision.missing),
+            "missing": [*decision.missing],
             "hint": decision.hint,
-            "hidden_by": hidden,
+            "hidden_by": [*hidden],
         }
         print_json(told)
         return 0

@@ -14,6 +14,7 @@ from insjo.access.service.flow import Clearances, Flows
 from insjo.access.service.founding import found
 from insjo.access.service.grants import Grants
 from insjo.access.service.labels import Labels
+from insjo.access.service.lineage import Lineage
 from insjo.access.service.policies import Policies
 from insjo.access.service.principals import Principals
 from insjo.access.service.protections import Protections
@@ -97,6 +98,7 @@ class Access:
             key=_derive(key, "declassification"),
         )
         self.tags = Tags(clock=clock, changes=self._changes, audit=self.audit, authority=self.authority, labels=self.labels)
+        self.lineage = Lineage(clock=clock, changes=self._changes, authority=self.authority)
         self.policies = Policies(
             clock=clock,
             changes=self._changes,

@@ -153,8 +153,9 @@ class Protections:
         for each in found.filters:
             arguments = ", ".join(argument.text() for argument in each.arguments)
             sentences.append(f"Rows of which `{each.function_name}({arguments})` is not true are hidden{_by(each.policy)}.")
-        for mask in found.masks.values():
-            sentences.append(f"The column `{mask.column}` is shown as `{mask.function_name}` makes it{_by(mask.policy)}.")
+        sentences += [
+            f"The column `{mask.column}` is shown as `{mask.function_name}` makes it{_by(mask.policy)}." for mask in found.masks.values()
+        ]
         return sentences
 
     def list(self, ctx: RequestContext) -> list[PlacedProtection]:

@@ -25,6 +25,7 @@ from insjo.sql.binding.files import METADATA, METADATA_TYPE, RESCUED, FileReader
 from insjo.sql.binding.functions import SCOPE_KEY, FunctionScope
 from insjo.sql.binding.guards import Guards, guarded_rows
 from insjo.sql.binding.heat import scan_of
+from insjo.sql.binding.lineage import LINEAGE_KEY, outputs_of, tables_of
 from insjo.sql.binding.names import NameSpace
 from insjo.sql.binding.naming import name_outputs
 from insjo.sql.binding.needs import Need
@@ -110,18 +111,21 @@ class Binder:
         parameters: ParameterValues | None = None,
         *,
         given: Mapping[str, Given] | None = None,
+        lineage: bool = False,
     ) -> BoundQuery:
-        """A query for the engine from a tree, which stays as it is.
+        """A query for the engine from a tree, which stays as it is; with `lineage` it tells from what each output is computed.
 
         Raises:
             NotFound, PermissionDenied: For what the caller may not read; one error lists all problems of the tables.
             UnsupportedFeature: For what Insjö does not compute as Databricks does.
         """
         run = _Run(self, ctx, parameters or ParameterValues(()), given or {})
-        body, columns = run.tree(tree.copy(), Scope(ctx, names))
+        copied = tree.copy()
+        body, columns = run.tree(copied, Scope(ctx, names))
         if parameters is not None and len(parameters):
             run.build.cacheable = False
-        return finished(run.build, body, columns, reads_files=run.reads_files)
+        bound = finished(run.build, body, columns, reads_files=run.reads_files)
+        return replace(bound, lineage=tuple(outputs_of(copied)), named_tables=tables_of(copied)) if lineage else bound
 
     def still_valid(self, ctx: RequestContext, bound: BoundQuery) -> bool:
         """Whether a bound query would come out the same now; asks for all rights anew.
@@ -323,7 +327,9 @@ class _Run:
             own = None if scope.ctx.principal == self.ctx.principal else scope.ctx.principal
             self.build.needs.append(Need(Privilege.SELECT, found.table.id, own))
             if not scope.views:
-                self.build.column_names.update(column.name for column in found.table.columns)
+                listed = [column.name for column in found.table.columns]
+                self.build.column_names.update(listed)
+                reference.node.meta[LINEAGE_KEY] = (found.table.id, [name.lower() for name in listed])
             if found.table.table_type is TableType.VIEW:
                 self._view(reference, found, scope, exposure)
             elif found.table.table_type is TableType.SYSTEM:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from insjo.catalog.types import ResolvedTable, TableName
     from insjo.kernel.context import PrincipalRef
     from insjo.sql.binding.heat import BoundScan
+    from insjo.sql.binding.lineage import Sources
     from insjo.sql.binding.needs import Need
 
 
@@ -85,6 +86,7 @@ class BoundQuery:
         reads_files: Whether it reads files of volumes, whose errors need other words.
         hidden: Origins that a view or a function reads with its owner's rights: part of the label and of the audit, nothing to show.
         scans: Parts of the text that read a version of a table.
+        lineage: For each output from what it is computed, if that was asked for; `named_tables` are those that the statement names.
     """
 
     sql: str
@@ -99,6 +101,8 @@ class BoundQuery:
     reads_files: bool = False
     hidden: frozenset[Origin] = frozenset()
     scans: tuple[BoundScan, ...] = ()
+    lineage: tuple[Sources, ...] = ()
+    named_tables: frozenset[str] = frozenset()
 
     @property
     def shown_origins(self) -> tuple[Origin, ...]:

@@ -88,7 +88,7 @@ class GovernanceRows:
         for each in self._access.protections.list(ctx):
             if not each.column and _within(each.full_name, catalog):
                 names = ",".join(argument.text() for argument in each.arguments)
-                yield {**_table(each.full_name), "filter_name": each.function_name, "target_columns": names}
+                yield {**_placed(each.full_name), "filter_name": each.function_name, "target_columns": names}
 
     def column_masks(self, ctx: RequestContext, catalog: str) -> Iterator[Row]:
         """`column_masks`."""
@@ -96,7 +96,7 @@ class GovernanceRows:
             if each.column and _within(each.full_name, catalog):
                 names = ",".join(argument.text() for argument in each.arguments[1:])
                 yield {
-                    **_table(each.full_name),
+                    **_placed(each.full_name),
                     "column_name": each.column,
                     "mask_name": each.function_name,
                     "using_columns": names or None,
@@ -110,6 +110,39 @@ class GovernanceRows:
                 yield {**named, "column_name": tag.column, "tag_name": tag.key, "tag_value": tag.value}
 
 
+def lineage_shape(*, columns: bool) -> tuple[tuple[str, str], ...]:
+    """Columns of `system.access.table_lineage` and `column_lineage`, in Databricks' words."""
+    shape: list[tuple[str, str]] = [
+        ("event_time", "timestamp"),
+        ("event_date", "date"),
+        ("statement_id", "string"),
+        ("created_by", "string"),
+    ]
+    for end in ("source", "target"):
+        names = ["full_name", "catalog", "schema", "name"]
+        shape += [(f"{end}_table_{name}", "string") for name in names]
+        shape += [(f"{end}_column_name", "string")] if columns else []
+        shape.append((f"{end}_type", "string"))
+    return (*shape, ("entity_type", "string"))
+
+
+def lineage_rows(access: Access, ctx: RequestContext, *, columns: bool) -> Iterator[Row]:
+    """Rows of those tables: edges of which the caller may see both ends."""
+    for edge in access.lineage.all(ctx, columns=columns):
+        row: dict[str, object] = {
+            "event_time": edge.at,
+            "event_date": edge.at.date(),
+            "statement_id": edge.statement_id,
+            "created_by": edge.by,
+            "entity_type": edge.kind,
+        }
+        for end, full_name, column in (("source", edge.source, edge.source_column), ("target", edge.target, edge.target_column)):
+            catalog, schema, name = full_name.split(".", 2)
+            row |= {f"{end}_table_full_name": full_name, f"{end}_table_catalog": catalog, f"{end}_table_schema": schema}
+            row |= {f"{end}_table_name": name, f"{end}_column_name": column or None, f"{end}_type": "TABLE"}
+        yield row
+
+
 def _specific(function: SqlFunction) -> dict[str, object]:
     """The name by which rows about a function are joined."""
     return {
@@ -119,6 +152,12 @@ def _specific(function: SqlFunction) -> dict[str, object]:
     }
 
 
+def _placed(full_name: str) -> dict[str, object]:
+    """The table under both names that clients ask by: those of the documentation, and those that dbt uses."""
+    named = _table(full_name)
+    return {**named, "table_catalog": named["catalog_name"], "table_schema": named["schema_name"]}
+
+
 def _within(full_name: str, catalog: str) -> bool:
     return not catalog or full_name.split(".", 1)[0] == catalog
 
@@ -126,7 +165,8 @@ def _within(full_name: str, catalog: str) -> bool:
 def _table(full_name: str) -> dict[str, object]:
     """The parts of a name; a catalog has only the first."""
     parts = (*full_name.split("."), None, None)
-    return {"catalog_name": parts[0], "schema_name": parts[1], "table_name": parts[2]}
+    named = {"catalog_name": parts[0], "schema_name": parts[1], "table_name": parts[2]}
+    return {**named, "table_catalog": parts[0], "table_schema": parts[1]}
 
 
 def _volume(full_name: str) -> dict[str, object]:

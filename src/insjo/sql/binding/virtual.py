@@ -175,8 +175,8 @@ _INFORMATION: dict[str, tuple[tuple[str, str], ...]] = {
                                "column_name, ordinal_position int, position_in_unique_constraint int"),
     "referential_constraints": _shape("constraint_catalog, constraint_schema, constraint_name, unique_constraint_catalog, "
                                       "unique_constraint_schema, unique_constraint_name, match_option, update_rule, delete_rule"),
-    "row_filters": _shape("catalog_name, schema_name, table_name, filter_name, target_columns"),
-    "column_masks": _shape("catalog_name, schema_name, table_name, column_name, mask_name, using_columns"),
+    "row_filters": _shape("table_catalog, table_schema, table_name, filter_name, target_columns, catalog_name, schema_name"),
+    "column_masks": _shape("table_catalog, table_schema, table_name, column_name, mask_name, using_columns, catalog_name, schema_name"),
     "catalog_tags": _shape("catalog_name, tag_name, tag_value"),
     "schema_tags": _shape("catalog_name, schema_name, tag_name, tag_value"),
     "volume_tags": _shape("catalog_name, schema_name, volume_name, tag_name, tag_value"),

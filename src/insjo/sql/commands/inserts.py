@@ -11,6 +11,7 @@ from insjo.catalog.errors import CommitConflict
 from insjo.catalog.types import Column
 from insjo.kernel.errors import InvalidArgument
 from insjo.sql.binding.bound import Given
+from insjo.sql.commands import traces
 from insjo.sql.commands.changes import bind_target, hit_files, kept_rows
 from insjo.sql.commands.execution import Outcome, counted
 from insjo.sql.commands.hidden import protection_of
@@ -57,7 +58,7 @@ def insert(x: Execution, command: Insert) -> Outcome:
     files = export(x, fitted.bound, target.table.columns, target.table.location, target.table.partition_columns, properties=properties)
     with discarding(target.table.location, files):
         append(x, name, target, fitted.bound, files, "WRITE", {"mode": "Append"})
-    return _counted(files, fitted.bound)
+    return _counted(x, target, files, fitted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class _Fitted:
     bound: BoundQuery
     columns: Sequence[Column]
     given: frozenset[str]
+    source: BoundQuery
+    places: Mapping[str, int | exp.Expr]
 
 
 def _properties(target: ResolvedTable) -> Mapping[str, str]:
@@ -84,7 +87,7 @@ def _alone(x: Execution, command: Insert, name: TableName, target: ResolvedTable
             raise_label(x, write.table.id, target.label, fitted.bound.provenance)
             new = _after(fitted, target, files)
             x.tools.catalog.tables.commit(write, files, (), "WRITE", {"mode": "Append"}, new_columns=new, blind=False)
-    return _counted(files, fitted.bound)
+    return _counted(x, target, files, fitted)
 
 
 def _after(fitted: _Fitted, target: ResolvedTable, files: Sequence[NewFile]) -> Sequence[Column] | None:
@@ -122,14 +125,14 @@ def _fitted(x: Execution, command: Insert, target: ResolvedTable) -> _Fitted:
     fixed = {column: value for column, value in command.partition.items() if value is not None}
     columns = target.table.columns
     left_out = _put_defaults(tree, command, columns, {name.lower() for name in fixed})
-    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters)
+    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters, lineage=True)
     if command.evolves:
         columns = evolved(columns, bound, by_name=command.by_name, listed=command.columns)
     places = positions(command.columns, bound, columns, table=target.table.full_name, by_name=command.by_name, fixed=fixed)
     places = {name: place for name, place in places.items() if name not in left_out}
     query = assigned(places, columns)
     fitted = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={SOURCE: as_source(bound)})
-    return _Fitted(fitted.resting_on(bound), columns, frozenset(places))
+    return _Fitted(fitted.resting_on(bound), columns, frozenset(places), bound, places)
 
 
 def evolved(
@@ -201,7 +204,7 @@ def _replace(x: Execution, command: Insert, name: TableName, fitted: _Fitted, wr
         raise_label(x, write.table.id, target.label, bound.provenance)
         new = _after(fitted, target, files)
         tables.commit(write, [*files, *kept], removes, "WRITE", {"mode": "Overwrite"}, new_columns=new, blind=False)
-    return _counted(files, bound)
+    return _counted(x, target, files, fitted)
 
 
 def _overwritten(command: Insert, write: TableWrite) -> Sequence[DataFile]:
@@ -268,6 +271,10 @@ def _removed(
     return removes, export(x, rest, columns, write.location, target.table.partition_columns)
 
 
-def _counted(files: Sequence[NewFile], bound: BoundQuery) -> Outcome:
-    rows = row_count(files)
+def _counted(x: Execution, target: ResolvedTable, files: Sequence[NewFile], fitted: _Fitted) -> Outcome:
+    """How many rows came, and from where."""
+    rows, bound = row_count(files), fitted.bound
+    if rows:
+        places = {name: place for name, place in fitted.places.items() if isinstance(place, int)}
+        traces.record(x, target.table.id, fitted.source, traces.by_position(fitted.source, places), "INSERT")
     return counted(provenance=bound.provenance, hidden=bound.hidden, num_affected_rows=rows, num_inserted_rows=rows)

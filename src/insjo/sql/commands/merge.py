@@ -13,6 +13,7 @@ from insjo.sql.binding.binder import table_provenance
 from insjo.sql.binding.bound import Given
 from insjo.sql.binding.scan import FILE_MARK, ROW_MARK
 from insjo.sql.binding.virtual import stream_bytes
+from insjo.sql.commands import traces
 from insjo.sql.commands.changes import localised, path_of
 from insjo.sql.commands.execution import Outcome, counted
 from insjo.sql.commands.hidden import protection_of
@@ -134,6 +135,7 @@ def merge(x: Execution, command: Merge) -> Outcome:
                 parameters = {"predicate": plan.on.sql(dialect="databricks")[:1000]}
                 after = _columns_after(plan, row_count(inserted))
                 tables.commit(write, files, touched, "MERGE", parameters, new_columns=after, blind=False)
+    traces.record(x, target.table.id, source, _traced(plan, source), "MERGE")
     new = row_count(inserted)
     provenance = table_provenance(target, target.table.columns).join(source.provenance)
     return counted(
@@ -144,6 +146,18 @@ def merge(x: Execution, command: Merge) -> Outcome:
         num_deleted_rows=counts.deleted,
         num_inserted_rows=new,
     )
+
+
+def _traced(plan: Plan, source: BoundQuery) -> dict[str, set[tuple[str, str]]]:
+    """From which columns the source's columns come that a clause puts into each column of the target."""
+    known = {name.lower(): sources for (name, _), sources in zip(source.columns, source.lineage, strict=False)}
+    found: dict[str, set[tuple[str, str]]] = {}
+    for clause in (*plan.matched, *plan.missing_in_target, *plan.missing_in_source):
+        for name, value in clause.values.items():
+            for column in value.find_all(exp.Column):
+                if column.table.lower() in {"", plan.source_alias.lower()}:
+                    found.setdefault(name, set()).update(known.get(column.name.lower(), ()))
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------------------- reading
@@ -161,7 +175,7 @@ def _source_alias(using: exp.Expr) -> str:
 def _source(x: Execution, using: exp.Expr) -> BoundQuery:
     """The source as a query with distinct column names; one that is computed is computed only once."""
     query = exp.Select(expressions=[exp.Star()], from_=exp.From(this=using.copy()))
-    bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters)
+    bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, lineage=True)
     names = [name.lower() for name, _ in bound.columns]
     if len(set(names)) != len(names):
         message = "The source of `MERGE` has several columns of the same name."

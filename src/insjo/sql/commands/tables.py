@@ -10,7 +10,7 @@ from insjo.access.errors import TableNotFound
 from insjo.catalog.errors import ColumnAlreadyExists, WrongTableType
 from insjo.catalog.types import Column, Identity
 from insjo.kernel.errors import InvalidArgument, did_you_mean
-from insjo.sql.commands import constraints
+from insjo.sql.commands import constraints, traces
 from insjo.sql.commands.execution import Outcome, counted, nothing
 from insjo.sql.commands.writing import as_source, assigned, discarding, export, row_count
 from insjo.sql.dialect.types import parse_type
@@ -152,7 +152,7 @@ def _from_query(x: Execution, command: CreateTable, name: TableName, like: NameP
     if command.if_not_exists and _exists(x, name):
         return counted(num_affected_rows=0, num_inserted_rows=0)
     assert command.tree is not None  # noqa: S101  # The caller looked.
-    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, lineage=True)
     columns = tuple(Column(each, _storable(each, kind), position=at) for at, (each, kind) in enumerate(bound.columns))
     columns = _natures(x, columns, like) if like else columns
     checks, keys = constraints.of_clone(x, like) if like else constraints.of_new_table(x, name, columns, command.constraints)
@@ -163,7 +163,7 @@ def _from_query(x: Execution, command: CreateTable, name: TableName, like: NameP
     with tables.stage(x.ctx, name, replace=command.or_replace) as staged:
         files = export(x, fitted, columns, staged.location, _partitioning(columns, command.partition_columns))
         with discarding(staged.location, files):
-            tables.create(
+            made = tables.create(
                 x.ctx,
                 name,
                 columns,
@@ -178,6 +178,8 @@ def _from_query(x: Execution, command: CreateTable, name: TableName, like: NameP
                 keys=keys,
                 protect=protect,
             )
+    names = [column.name for column in columns]
+    traces.record(x, made.id, bound, traces.in_order(bound, names), "CREATE TABLE AS SELECT", replaces=command.or_replace)
     size = sum(each.size_bytes for each in files)
     rows = row_count(files)
     if like:

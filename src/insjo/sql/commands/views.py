@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from insjo.catalog.types import Column
 from insjo.kernel.errors import InvalidArgument
+from insjo.sql.commands import traces
 from insjo.sql.commands.execution import Outcome, nothing
 from insjo.sql.errors import ColumnCountMismatch, TemporaryViewExists, UnsupportedFeature
 from insjo.sql.types import TemporaryView
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def create_view(x: Execution, command: CreateView) -> Outcome:
     """Keep a query under a name; it is bound now, so that a view that cannot be read is never made."""
     _refuse_parameters(command.tree)
-    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, lineage=True)
     columns = _columns(bound, command.columns)
     definition = _definition(command.definition, bound, command.columns)
     if command.temporary:
@@ -32,7 +33,7 @@ def create_view(x: Execution, command: CreateView) -> Outcome:
         message = "A view may not read a temporary view: it would be gone with this session."
         raise InvalidArgument(message, hint="Use `CREATE TEMPORARY VIEW`.")
     name = x.names.table(command.name)
-    x.tools.catalog.tables.create_view(
+    made = x.tools.catalog.tables.create_view(
         x.ctx,
         name,
         definition,
@@ -43,6 +44,8 @@ def create_view(x: Execution, command: CreateView) -> Outcome:
         replace=command.or_replace,
         if_not_exists=command.if_not_exists,
     )
+    if made.view_definition == definition:
+        traces.record(x, made.id, bound, traces.in_order(bound, [column.name for column in columns]), "CREATE VIEW", replaces=True)
     if command.properties:
         x.tools.catalog.tables.update(x.ctx, name, properties=dict(command.properties))
     return nothing()
@@ -56,8 +59,8 @@ def alter_view(x: Execution, command: AlterView) -> Outcome:
     if not present.is_view:
         message = f"`{present.full_name}` is a table, not a view."
         raise InvalidArgument(message)
-    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
-    x.tools.catalog.tables.create_view(
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, lineage=True)
+    made = x.tools.catalog.tables.create_view(
         x.ctx,
         name,
         command.definition,
@@ -67,6 +70,7 @@ def alter_view(x: Execution, command: AlterView) -> Outcome:
         comment=present.comment,
         replace=True,
     )
+    traces.record(x, made.id, bound, traces.in_order(bound, [name for name, _ in bound.columns]), "ALTER VIEW", replaces=True)
     return nothing()
 
 

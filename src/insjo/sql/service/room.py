@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from insjo.catalog.types import Column, TableName
 from insjo.kernel.context import system_context
 from insjo.sql.binding.binder import Binder
 from insjo.sql.binding.functions import Functions
-from insjo.sql.binding.governance import GovernanceRows
+from insjo.sql.binding.governance import GovernanceRows, lineage_rows, lineage_shape
 from insjo.sql.binding.privileges import PrivilegeRows
 from insjo.sql.binding.virtual import VirtualTables
 from insjo.sql.commands.execution import Tools
@@ -67,6 +68,7 @@ class SqlRoom:
         results: Path,
         conversions: Conversions | None = None,
     ) -> None:
+        self._access = access
         self._catalog = catalog
         self._results = ResultStore(results)
         self.engine = engine
@@ -106,6 +108,10 @@ class SqlRoom:
         self._results.start()
         self.warehouses.ensure_default()
         self.register_table(HISTORY_TABLE, HISTORY_COLUMNS, self.history.rows, "Statements that ended; everybody sees their own.")
+        for columns, name in ((False, "system.access.table_lineage"), (True, "system.access.column_lineage")):
+            rows = partial(lineage_rows, self._access, columns=columns)
+            comment = "What was computed from what, as far as the caller may see both."
+            self.register_table(name, lineage_shape(columns=columns), rows, comment)
         self.history.start()
         self.statements.start()
         self.fingerprinting.start()

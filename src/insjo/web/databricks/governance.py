@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from insjo.access.service.tags import Tag
     from insjo.access.types import Securable
+    from insjo.catalog.types import Table
 
 TAGS = f"{PREFIX}/entity-tag-assignments"
 _ENTITIES = {
@@ -278,6 +279,63 @@ async def delete_policy(call: Call) -> Response:
     return JSONResponse({})
 
 
+# --------------------------------------------------------------------------------------------------------------------- lineage
+
+
+class LineageBody(msgspec.Struct):
+    """About which table or column; clients send it as the body of a GET, or as parameters."""
+
+    table_name: str = ""
+    column_name: str = ""
+
+
+async def _about(call: Call) -> tuple[Table, str]:
+    """The table, and the column or nothing."""
+    body = await call.json(LineageBody)
+    name, column = call.query("table_name") or body.table_name, call.query("column_name") or body.column_name
+    return await call.run(call.services.catalog.tables.get, call.ctx, TableName.parse(name)), column
+
+
+def _end(full_name: str) -> dict[str, object]:
+    """One end of an edge."""
+    catalog, schema, name = full_name.split(".", 2)
+    return {"name": name, "catalog_name": catalog, "schema_name": schema, "table_type": "TABLE"}
+
+
+async def table_lineage(call: Call) -> Response:
+    """What a table was computed from, and what was computed from it, as far as the caller may see that."""
+    table, _ = await _about(call)
+    lineage = call.services.access.lineage
+    above = await call.run(lineage.sources, call.ctx, table.id)
+    below = await call.run(lineage.targets, call.ctx, table.id)
+    body: dict[str, object] = {
+        "upstreams": [{"tableInfo": {**_end(each.source), "lineage_timestamp": _time(each.at)}} for each in above],
+        "downstreams": [{"tableInfo": {**_end(each.target), "lineage_timestamp": _time(each.at)}} for each in below],
+    }
+    return JSONResponse(body)
+
+
+async def column_lineage(call: Call) -> Response:
+    """The same for one column."""
+    table, column = await _about(call)
+    if column.lower() not in {each.name.lower() for each in table.columns}:
+        raise InvalidArgument(f"The table `{table.full_name}` has no column `{column}`.")
+    lineage = call.services.access.lineage
+    above = await call.run(lineage.sources, call.ctx, table.id, column)
+    below = await call.run(lineage.targets, call.ctx, table.id, column)
+    body: dict[str, object] = {
+        "upstream_cols": [_column_end(each.source, each.source_column) for each in above],
+        "downstream_cols": [_column_end(each.target, each.target_column) for each in below],
+    }
+    return JSONResponse(body)
+
+
+def _column_end(full_name: str, column: str) -> dict[str, object]:
+    """One end of an edge between columns."""
+    end = _end(full_name)
+    return {**end, "name": column, "table_name": end["name"]}
+
+
 _ONE = f"{TAGS}/{{entity_type}}/{{entity_name}}/tags"
 _POLICY = f"{PREFIX}/policies/{{kind}}/{{full_name}}"
 ROUTES = (
@@ -291,4 +349,6 @@ ROUTES = (
     DoorRoute("GET", f"{_POLICY}/{{name}}", get_policy, "databricks"),
     DoorRoute("PATCH", f"{_POLICY}/{{name}}", update_policy, "databricks"),
     DoorRoute("DELETE", f"{_POLICY}/{{name}}", delete_policy, "databricks"),
+    DoorRoute("GET", "/api/2.0/lineage-tracking/table-lineage", table_lineage, "databricks"),
+    DoorRoute("GET", "/api/2.0/lineage-tracking/column-lineage", column_lineage, "databricks"),
 )
