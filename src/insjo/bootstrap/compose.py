@@ -134,6 +134,7 @@ def _sql(
         threads=settings.sql_threads,
         spill_mb=settings.sql_spill_mb,
         queue_max=settings.sql_queue_max,
+        cache_mb=settings.sql_cache_mb,
     )
     closing.add(engine.close)
     engine.start()  # The processes need a moment, in which the rest is built.

@@ -43,6 +43,10 @@ class Settings:
     sql_workers: int = _setting(2, "SQL worker processes kept warm; each runs one statement at a time.")
     sql_memory_mb: int = _setting(2048, "Memory limit of one SQL worker, in MiB.")
     sql_threads: int = _setting(2, "Threads of one SQL worker.")
+    sql_cache_mb: int = _setting(
+        512, "Memory of one SQL worker for columns that are read again and again, in MiB, a part of sql_memory_mb; 0 keeps none."
+    )
+    spark_token: str = _setting("", "Token that Spark Connect servers ask for.", secret=True)
     sql_timeout_s: int = _setting(3600, "Longest time that a statement may run, in seconds.")
     sql_spill_mb: int = _setting(20480, "Disk that one SQL worker may use for spilling, in MiB.")
     sql_queue_max: int = _setting(200, "Statements that may wait for a worker before new ones are refused.")

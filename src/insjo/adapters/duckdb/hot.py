@@ -107,8 +107,12 @@ class HotColumns:
     def _load_for_ever(self) -> None:
         """Body of the loading thread."""
         cursor = self._database.cursor()
+        waiting: dict[str, dict[str, Any]] = {}
         while True:
-            scan = self._jobs.get()
+            while not waiting or not self._jobs.empty():
+                asked = self._jobs.get()
+                waiting[asked["table_id"]] = asked  # A later one of the same table asks for more columns, or for newer rows.
+            scan = waiting.pop(next(iter(waiting)))
             try:
                 self._load(cursor, scan)
             except (duckdb.Error, RuntimeError, MemoryError) as error:
