@@ -16,7 +16,7 @@ import pytest
 
 from insjo.access.types import Label, Level
 from insjo.gateway.errors import RequestInvalid
-from insjo.gateway.types import ChatRequest, EndpointSpec
+from insjo.gateway.types import ChatRequest, EndpointSpec, Policy
 from insjo.kernel.context import RequestContext
 from insjo.kernel.errors import InsjoError
 from insjo.testing.recorder import Fault, Recorder, Script
@@ -105,6 +105,21 @@ def test_no_hiding_place_hides(made: Installation, place: str) -> None:
     assert send(made, HIDING_PLACES[place]) == "rerouted"
     assert not made.outside.requests
     assert made.inside.requests
+
+
+@pytest.mark.parametrize("place", HIDING_PLACES)
+def test_no_hiding_place_hides_from_redaction(made: Installation, place: str) -> None:
+    """With no other model to go to, the value is replaced or the request stays here."""
+    spec = EndpointSpec.of(made.gateway.endpoints.get(made.admin, OUTSIDE))
+    made.gateway.endpoints.update(made.admin, OUTSIDE, replace(spec, served=spec.served[:1], policy=Policy(redact=True)))
+    outcome = send(made, HIDING_PLACES[place])
+    assert outcome in {"redacted", "FLOW_BLOCKED"}
+    sent = b"".join(each.head + each.body for each in made.outside.requests)
+    assert (outcome == "redacted") == bool(sent)
+    decoded = json.dumps(json.loads(made.outside.requests[-1].body), ensure_ascii=False) if sent else ""
+    for form in (CANARY, CANARY.upper(), quote(CANARY), "\u200b".join(CANARY), CANARY.rpartition("-")[2]):
+        assert form not in decoded
+        assert form.encode() not in sent
 
 
 def test_plain_words_do_pass(made: Installation) -> None:

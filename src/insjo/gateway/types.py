@@ -112,10 +112,13 @@ class Policy:
     Attributes:
         on_conflict: `reroute` tries the other served models and then the fallback endpoint; `block` refuses.
         fallback: Name of the endpoint that takes over, or empty.
+        redact: When no served model may receive the content, replace the sensitive values in what callers outside wrote by typed
+            placeholders and put them back in the answer; what is left is labelled anew and must be cleared like anything else.
     """
 
     on_conflict: Literal["reroute", "block"] = "reroute"
     fallback: str = ""
+    redact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,7 @@ class EmbeddingRequest:
 
 EmbeddingKind = Literal["query", "passage"]
 
-Outcome = Literal["direct", "rerouted", "failed_over", "blocked"]
+Outcome = Literal["direct", "rerouted", "redacted", "failed_over", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +236,8 @@ class Route:
         endpoint: The endpoint that was asked.
         served_model: Name of the served model that answers; empty when blocked.
         served_by: Endpoint to which it belongs; differs from `endpoint` after a reroute to the fallback.
-        outcome: `direct`, `rerouted` (the label was above the clearance), `failed_over` (the provider failed) or `blocked`.
+        outcome: `direct`, `rerouted` (the label was above the clearance), `redacted` (sensitive values were replaced),
+            `failed_over` (the provider failed) or `blocked`.
         reason: One sentence for people; empty when direct.
         label: Of the content that was sent.
     """

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import calendar
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from insjo.access.types import Label, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PERSONAL: Final = Label(Level.CONFIDENTIAL, frozenset({"personal"}))
 FINANCIAL: Final = Label(Level.CONFIDENTIAL, frozenset({"financial"}))
@@ -15,6 +18,7 @@ CREDENTIAL: Final = Label(Level.SECRET, frozenset({"credential"}))
 _NUMBERS: Final = re.compile(r"\d[\d +\u2013-]*")
 """Digits in groups.  It begins with a plain set of characters, which the engine skips to quickly."""
 
+_DIGITS: Final = re.compile(r"\d+")
 _NUMBER_CHARS_MIN: Final = 9
 _COUNTRY_CHARS: Final = 2
 _IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
@@ -138,6 +142,7 @@ _KEYS: Final = re.compile(
     r"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"  # JSON web token
     r")",
 )
+_KEY_END: Final = re.compile(r"-----END (?:[A-Z]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BEGINNINGS: Final = (
     *("-----BEGIN ", "AKIA", "ASIA", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "AIza", "sk-"),
     *("k_live_", "k_test_", "hf_", "dapi", "insjo_", "npm_", "pypi-", "eyJ"),
@@ -160,3 +165,51 @@ def detect(text: str) -> tuple[tuple[str, Label], ...]:
     if any(beginning in text for beginning in _KEY_BEGINNINGS) and _KEYS.search(text):
         found["key"] = CREDENTIAL
     return tuple(found.items())
+
+
+def detected_spans(text: str) -> Iterator[tuple[int, int, str]]:
+    """Beginning, end and kind of what `detect` finds; rather too long than too short."""
+    for region in _NUMBERS.finditer(text):
+        if _iban_at(text, region.start()):
+            begin = region.start() - _COUNTRY_CHARS
+            yield begin, _iban_end(text, begin), "iban"
+        if region.end() - region.start() >= _NUMBER_CHARS_MIN:
+            groups = [
+                (group.group(), region.start() + group.start(), region.start() + group.end())
+                for group in re.finditer(r"\d+", region.group())
+            ]
+            yield from _number_spans(groups)
+    if any(beginning in text for beginning in _KEY_BEGINNINGS):
+        for found in _KEYS.finditer(text):
+            if found.group().startswith("-----BEGIN"):
+                ending = _KEY_END.search(text, found.end())
+                yield found.start(), ending.end() if ending else len(text), "key"
+            else:
+                yield *found.span(), "key"
+
+
+def _iban_end(text: str, begin: int) -> int:
+    """Where an IBAN ends that begins here."""
+    left = _IBAN_LENGTHS[text[begin : begin + _COUNTRY_CHARS].upper()]
+    for place in range(begin, len(text)):
+        left -= text[place].isalnum()
+        if not left:
+            return place + 1
+    return len(text)
+
+
+def _number_spans(groups: list[tuple[str, int, int]]) -> Iterator[tuple[int, int, str]]:
+    """Personal numbers and cards among groups of digits with their places."""
+    fewest, most = _CARD_DIGITS
+    for index, (digits, start, end) in enumerate(groups):
+        for several in (groups[index : index + 1], groups[index : index + 2]):
+            written = [group for group, _, _ in several]
+            if tuple(map(len, written)) in _PERSONAL_DIGITS and personnummer("".join(written)):
+                yield start, several[-1][2], "personnummer"
+        joined, last = digits, end
+        for group, _, group_end in [("", start, end), *groups[index + 1 : index + most]]:
+            joined, last = joined + group, max(last, group_end)
+            if len(joined) > most:
+                break
+            if len(joined) >= fewest and card(joined):
+                yield start, last, "card"

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from insjo.access.service.detectors import detect
+from insjo.access.service.redaction import Redactor
 from insjo.access.service.words import ENOUGH, NOTHING, Collector, Hasher, Index, decoded, unpacked
 from insjo.access.store import fingerprints as store
 from insjo.access.types import DETECTED, FingerprintMatch, Label, Level, Origin, Provenance, provenance_of
@@ -198,6 +199,14 @@ class Fingerprints:
         """As `match`, for texts that are sent together; remembered as in `label_parts`."""
         known = self._snapshot()
         return _matches(known, NOTHING.union(*(each.hits for each in self._found_in(known, texts))))
+
+    def redactor(self, texts: Sequence[str]) -> Redactor:
+        """What puts placeholders in the place of the sensitive values of these texts."""
+        known = self._snapshot()
+        hits = NOTHING.union(*(each.hits for each in self._found_in(known, texts)))
+        matched = {match.securable_id for match in _matches(known, hits)}
+        numbers = frozenset(number for number, head in enumerate(known.heads) if head.securable_id in matched)
+        return Redactor(known.index, known.index.hits_of(hits, numbers), "\n".join(texts))
 
     def _found_in(self, known: _Known, texts: Sequence[str]) -> list[_Found]:
         """What is in each text and across each seam."""

@@ -63,7 +63,7 @@ _MOMENT = re.compile(
     r"|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)?\d{2}|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?",
     re.IGNORECASE,
 )
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
+INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _DECODED_MAX: Final = 50
@@ -77,7 +77,7 @@ _WINDOW_CHARS_MIN, _WINDOW_DISTINCT_MIN, _ANCHOR_CHARS_MIN = 28, 5, 4
 def normal(text: str) -> str:
     """Lower case, one form for each character, nothing invisible."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+        text = unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
     return text.casefold()
 
 
@@ -341,6 +341,22 @@ class Index:
         if self._lengths:
             hits.update(self._several(words, hashes))
         return frozenset(hits) if hits else NOTHING
+
+    def hashes(self, words: list[str]) -> dict[str, int]:
+        """Hashes of single words."""
+        return self._hasher.many(set(words))
+
+    def hash_of(self, text: str) -> int:
+        """Hash of several words with one space between them, or of a number."""
+        return self._hasher.one(text)
+
+    def lengths_of(self, first: int, second: int) -> tuple[int, ...]:
+        """How many words those have that begin with two words of these hashes."""
+        return self._lengths.get(beginning(first, second), ())
+
+    def hits_of(self, hits: frozenset[int], numbers: frozenset[int]) -> frozenset[int]:
+        """Those of the hits that stand in one of the sets with these numbers."""
+        return frozenset(hit for hit in hits if any(place >> 5 in numbers for place in self._places[hit]))
 
     def weigh(self, hits: frozenset[int]) -> dict[int, tuple[int, int]]:
         """For each set with a hit: how many there are, and the weight of their evidence."""

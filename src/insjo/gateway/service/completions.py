@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from insjo.access.service.flow import hash_of, may_flow
@@ -11,6 +11,7 @@ from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, Pro
 from insjo.gateway.service import text
 from insjo.gateway.service.limits import demand_of
 from insjo.gateway.service.meter import Meter
+from insjo.gateway.service.redaction import Restorer, redact
 from insjo.gateway.service.turns import hold
 from insjo.gateway.service.wire import CHARS_PER_TOKEN, EventRelay, check_chat, estimate, read_body, read_usage, with_model, with_usage
 from insjo.gateway.types import ChatRequest, Part, ProviderRequest, ServedKind, Task, TextAnswer, TimeLimits, TokenUsage
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from insjo.access.types import Label
     from insjo.gateway.ports import ChatProvider, ModelRuntime, ProviderResponse, Turn
     from insjo.gateway.service.limits import Limits
+    from insjo.gateway.service.redaction import Redacted
     from insjo.gateway.service.routing import Router
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
     from insjo.gateway.service.usage import Usage
@@ -67,7 +69,7 @@ class ChatResponse:
         route: Which served model answers and why.
     """
 
-    __slots__ = ("_meter", "_opened", "_read", "_relay", "_watch", "content", "route", "status")
+    __slots__ = ("_meter", "_opened", "_read", "_relay", "_restorer", "_watch", "content", "route", "status")
 
     def __init__(self, opened: _Opened, *, route: Route, meter: Meter, read: ReadBody, watch: _Watch) -> None:
         """Take over the provider's answer; `finish` must be called in the end."""
@@ -78,7 +80,14 @@ class ChatResponse:
         self._meter = meter
         self._read = read
         self._watch = watch
+        self._restorer: Restorer | None = None
         self._relay = EventRelay(wants_usage=read.wants_usage) if opened.content is None else None
+
+    def restore(self, values: Mapping[str, str]) -> None:
+        """Put these values in the place of their placeholders in the answer."""
+        self._restorer = Restorer(values)
+        if self.content is not None:
+            self.content = self._restorer.whole(self.content)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -107,20 +116,21 @@ class ChatResponse:
         if relay is None:
             yield self.content or b""
             return
+        shown = self._restorer.events if self._restorer is not None else bytes
         try:
             passed = relay.feed(opened.first)
             if passed:
-                yield passed
+                yield shown(passed)
             if opened.rest is not None:
                 async for piece in opened.rest:
                     if watch.changed():
                         await watch.look()
                     passed = relay.feed(piece)
                     if passed:
-                        yield passed
+                        yield shown(passed)
             passed = relay.finish()
             if passed:
-                yield passed
+                yield shown(passed)
             self._meter.settle("ok", self.usage)
         except InsjoError as error:
             self._meter.settle("error", self.usage, error)
@@ -191,15 +201,22 @@ class Completions:
             else:
                 provenance = await self._threads.run(self.label, read, request.parts, request.raise_to)
 
+            redacted = await self._redact(view, read, provenance, request)
+            if redacted is not None:
+                read, provenance = redacted.read, redacted.provenance
             meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, read.chars, read.fields))
 
             async def attempt(candidate: Candidate) -> _Opened:
                 return await self._open(ctx, candidate, provenance, read)
 
             routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE)
+            if redacted is not None:
+                routed = self._router.mark_redacted(ctx, view, routed, provenance, redacted.reason, meter)
             meter.first_byte()
             watch = _Watch(self._snapshots, ctx, view, routed.candidate, provenance.label, still_valid)
             answer = ChatResponse(routed.result, route=routed.route, meter=meter, read=read, watch=watch)
+            if redacted is not None:
+                answer.restore(redacted.values)
             if not answer.streamed:
                 if self._access.revision() != view.revision:
                     await watch.rights()
@@ -277,6 +294,20 @@ class Completions:
         if raise_to is not None:
             provenance = provenance.join(Provenance(raise_to))
         return provenance
+
+    async def _redact(self, view: EndpointView, read: ReadBody, provenance: Provenance, request: ChatRequest) -> Redacted | None:
+        """The request with placeholders, when the policy allows it and only so it may be sent somewhere.
+
+        Content from inside comes with its provenance, which no change of the words takes away: it is never redacted.
+        """
+        if not view.policy.redact or request.parts is not None or self._router.plan(view, provenance.label).cleared:
+            return None
+        redacted = await self._threads.run(redact, self._access.fingerprints, read)
+        if redacted is not None and request.raise_to is not None:
+            redacted = replace(redacted, provenance=redacted.provenance.join(Provenance(request.raise_to)))
+        if redacted is None or not self._router.plan(view, redacted.provenance.label).cleared:
+            return None
+        return redacted
 
     def _text_request(self, endpoint: str, messages: Sequence[Message], options: Mapping[str, object]) -> ChatRequest:
         """The request of a caller inside, with the provenance of each message."""

@@ -65,7 +65,7 @@ class Router:
             FlowBlocked: No served model that the policy allows may receive the content.
             UpstreamFailed: All that may receive it failed; the error of the last.
         """
-        plan = view.plans.get(provenance.label) or make_plan(view, provenance.label)
+        plan = self.plan(view, provenance.label)
         meter.label_text = plan.label_text
         failure: InsjoError | None = None
         for candidate in drawn(plan) if plan.shares else plan.cleared:
@@ -87,6 +87,20 @@ class Router:
             raise await self._block(ctx, plan, provenance, content, purpose)
         raise failure
 
+    @staticmethod
+    def plan(view: EndpointView, label: Label) -> Plan:
+        """What an endpoint does with content of a label."""
+        return view.plans.get(label) or make_plan(view, label)
+
+    def mark_redacted(
+        self, ctx: RequestContext, view: EndpointView, routed: Routed[T], provenance: Provenance, reason: str, meter: Meter
+    ) -> Routed[T]:
+        """The same way, told and recorded as one that was open only because values were replaced."""
+        route = replace(routed.route, outcome="redacted", reason=reason)
+        meter.outcome = "redacted"
+        self._record(ctx, view, route, provenance, routed.candidate)
+        return replace(routed, route=route)
+
     async def _block(self, ctx: RequestContext, plan: Plan, provenance: Provenance, content: bytes, purpose: str) -> InsjoError:
         """Let `access` write the refusal down and word it; in a thread, since a refusal is written at once."""
         if plan.refused is None:
@@ -99,7 +113,7 @@ class Router:
         self._access.audit.record(
             ctx,
             "endpoint.query",
-            outcome="rerouted",
+            outcome="redacted" if route.outcome == "redacted" else "rerouted",
             object=view.name,
             securable_id=view.id,
             label=provenance.label,

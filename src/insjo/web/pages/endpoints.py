@@ -68,7 +68,7 @@ async def create(call: Call) -> Response:
             name=form.get("name", ""),
             task=task,
             served=(served,),
-            policy=Policy(fallback=form.get("fallback", "")),
+            policy=Policy(fallback=form.get("fallback", ""), redact=form.get("redact") == "on"),
             comment=form.get("comment", ""),
         )
         made = await call.run(call.services.gateway.endpoints.create, call.ctx, spec)
