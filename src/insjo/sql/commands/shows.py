@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from insjo.catalog.types import TableName, TableType
+from insjo.kernel.patterns import Wildcard
+from insjo.kernel.patterns import fits as fits_pattern
 from insjo.sql.commands.constraints import FOREIGN, PRIMARY
 from insjo.sql.commands.execution import Outcome, table_outcome
 from insjo.sql.commands.hidden import refuse_protected
@@ -39,6 +41,7 @@ _COLUMNS_OF_DRIVERS = (
     ("isGenerated", "string"),
 )
 _KEYS_OF_DRIVERS = ("col_name", "catalogName", "namespace", "tableName", "keySeq", "constraintName")
+_WILDCARDS = {"*": Wildcard.MANY, "%": Wildcard.MANY, ".": Wildcard.ONE}
 _SIZES = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19, "float": 7, "double": 15, "date": 10, "timestamp": 29, "boolean": 1}
 
 
@@ -52,12 +55,15 @@ def show(x: Execution, command: Show) -> Outcome:
 
 
 def matcher(pattern: str | None) -> Callable[[str], bool]:
-    """Whether a name fits a pattern: `*` and `%` stand for any text, `|` parts alternatives, case makes no difference."""
+    """Whether a name fits a pattern: `*` and `%` stand for any text, `.` for one character, `|` parts alternatives.
+
+    Case makes no difference.  Drivers write the `_` of their own patterns as `.`, since on Databricks a pattern is a regular expression
+    in which only `*` and `|` have another meaning.
+    """
     if pattern is None:
         return lambda _: True
-    parts = [re.escape(each.strip()).replace(r"\*", ".*").replace("%", ".*") for each in pattern.split("|")]
-    compiled = re.compile("|".join(f"(?:{each})" for each in parts), re.IGNORECASE)
-    return lambda name: compiled.fullmatch(name) is not None
+    parts = [[_WILDCARDS.get(each, each) for each in part.strip()] for part in pattern.split("|")]
+    return lambda name: any(fits_pattern(part, name) for part in parts)
 
 
 def _texts(*names: str) -> list[tuple[str, str]]:
@@ -93,6 +99,34 @@ def _tables(x: Execution, command: Show) -> Outcome:
     if not command.scope or (catalog, schema) == (x.names.catalog, x.names.schema):
         rows += [("", name, True) for name in sorted(x.names.temporary_views) if fits(name)]
     return table_outcome([("database", "string"), ("tableName", "string"), ("isTemporary", "boolean")], rows)
+
+
+def _extended(x: Execution, command: Show) -> Outcome:
+    """SHOW TABLE EXTENDED: what is known about each table in one text, as Spark writes it."""
+    catalog, schema = _schema_of(x, command)
+    fits = matcher(command.pattern)
+    shape = [("database", "string"), ("tableName", "string"), ("isTemporary", "boolean"), ("information", "string")]
+    found = [each for each in _survey(x, catalog, schema) if fits(each.name)]
+    rows: list[tuple[object, ...]] = [(schema, each.name, False, _information(each)) for each in found]
+    rows += [("", name, True, "Type: VIEW\n") for name in sorted(x.names.temporary_views) if fits(name)]
+    return table_outcome(shape, rows)
+
+
+def _information(table: Table) -> str:
+    """Facts about a table, a line each, and its columns as a tree."""
+    lines = [f"Catalog: {table.catalog}", f"Database: {table.schema}", f"Table: {table.name}", f"Owner: {table.owner}"]
+    lines += [f"Created By: {table.created_by}", f"Type: {table.table_type.value}"]
+    lines += [f"Comment: {' '.join(table.comment.splitlines())}"] if table.comment else []
+    lines += ["Provider: delta"] if table.has_files else []
+    lines += [f"Partition Columns: [{', '.join(table.partition_columns)}]"] if table.partition_columns else []
+    lines.append("Schema: root")
+    for column in table.columns:
+        kind = _SPARK_NAMES.get(column.type_text, column.type_text)
+        lines.append(f" |-- {column.name}: {kind} (nullable = {'true' if column.nullable else 'false'})")
+    return "\n".join(lines) + "\n"
+
+
+_SPARK_NAMES = {"tinyint": "byte", "smallint": "short", "int": "integer", "bigint": "long"}
 
 
 def _tables_of_catalogs(x: Execution, command: Show) -> Outcome:
@@ -338,6 +372,7 @@ _SHOWERS: dict[str, Callable[[Execution, Show], Outcome]] = {
     "CATALOGS": _catalogs,
     "SCHEMAS": _schemas,
     "TABLES": _tables,
+    "TABLE EXTENDED": _extended,
     "VIEWS": _views,
     "COLUMNS": _columns,
     "VOLUMES": _volumes,

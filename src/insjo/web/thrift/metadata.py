@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from insjo.catalog.types import TableType
 from insjo.kernel.errors import ResourceExhausted
+from insjo.kernel.patterns import Wildcard, fits
 from insjo.sql.types import ResultColumn
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from insjo.catalog.types import Column
     from insjo.kernel.context import RequestContext
+    from insjo.kernel.patterns import Token
     from insjo.web.thrift.messages import GetColumnsReq, GetTablesReq, NamedReq
     from insjo.web.types import Services
 
@@ -53,6 +55,7 @@ JDBC_TYPES = {
 """Number in `java.sql.Types` and size of a column; others are `OTHER`."""
 
 JDBC_OTHER = 1111
+WILDCARDS = {"%": Wildcard.MANY, "_": Wildcard.ONE}
 NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"})
 
 
@@ -214,19 +217,17 @@ class Pattern:
     def __init__(self, text: str | None) -> None:
         self._all = not text or text in {"%", "*"}
         parts = re.findall(r"\\(.)|(.)", text or "", re.DOTALL)
-        self._plain = all(not each or each not in "%_" for _, each in parts)
-        self._text = "".join(escaped or each for escaped, each in parts).lower()
-        expression = "".join(re.escape(escaped) if escaped else {"%": ".*", "_": "."}.get(each, re.escape(each)) for escaped, each in parts)
-        self._expression = re.compile(re.sub(r"(\.\*)+", ".*", expression), re.IGNORECASE | re.DOTALL)
+        self._tokens: list[Token] = [escaped or WILDCARDS.get(each, each) for escaped, each in parts]
+        self._plain = all(isinstance(each, str) for each in self._tokens)
 
     @property
     def exact(self) -> str:
         """The name when it is one, otherwise empty."""
-        return self._text if self._plain and not self._all else ""
+        return "" if self._all or not self._plain else "".join(str(each) for each in self._tokens).lower()
 
     def fits(self, name: str) -> bool:
         """Whether a name fits."""
-        return self._all or (name.lower() == self._text if self._plain else self._expression.fullmatch(name) is not None)
+        return self._all or fits(self._tokens, name)
 
 
 @dataclass(frozen=True, slots=True)
