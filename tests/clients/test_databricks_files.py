@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import random
@@ -251,3 +252,50 @@ def test_other_parts_of_the_files_api_say_that_they_are_missing(w: WorkspaceClie
         w.api_client.do("POST", "/api/2.0/fs/create-resumable-upload-url", body={"path": f"{volume}/x"})
     with pytest.raises(NotImplemented, match="complete-upload"):
         w.api_client.do("POST", f"/api/2.0/fs/files{volume}/x", query={"action": "complete-upload"})
+
+
+@pytest.mark.covers(
+    "dbfs.put",
+    "dbfs.read",
+    "dbfs.get_status",
+    "dbfs.list",
+    "dbfs.mkdirs",
+    "dbfs.delete",
+    "dbfs.upload",
+    "dbfs.download",
+    "dbfs.exists",
+    "dbfs.copy",
+)
+def test_dbfs_is_a_view_of_volumes(w: WorkspaceClient, site: Site, volume: str) -> None:
+    root = f"{volume}/dbfs"
+    w.dbfs.mkdirs(f"{root}/a/b")
+    w.dbfs.put(f"dbfs:{root}/a/x.txt", contents=base64.b64encode(b"0123456789").decode())
+    assert base64.b64decode(w.dbfs.read(f"{root}/a/x.txt", offset=3, length=4).data or "") == b"3456"
+    status = w.dbfs.get_status(f"{root}/a/x.txt")
+    assert (status.path, status.is_dir, status.file_size) == (f"{root}/a/x.txt", False, 10)
+    assert [(each.path, each.is_dir) for each in w.dbfs.list(f"{root}/a")] == [(f"{root}/a/b", True), (f"{root}/a/x.txt", False)]
+    w.dbfs.upload(f"{root}/a/up.bin", io.BytesIO(b"up"))
+    assert w.dbfs.download(f"{root}/a/up.bin").read(-1) == b"up"
+    w.dbfs.copy(f"{root}/a/up.bin", f"{root}/a/b/copy.bin")
+    assert w.dbfs.exists(f"{root}/a/b/copy.bin")
+    with pytest.raises(ResourceConflict):
+        w.dbfs.put(f"{root}/a/x.txt", contents="")
+    other = site.client("dbfs.outsider").api_client
+    hidden = f"{root}/a/x.txt"
+    for method, call in (("GET", "read"), ("GET", "list"), ("GET", "get-status"), ("POST", "put"), ("POST", "mkdirs"), ("POST", "delete")):
+        with pytest.raises(NotFound):
+            other.do(method, f"/api/2.0/dbfs/{call}", query={"path": hidden}, body={"path": hidden} if method == "POST" else None)
+    assert w.dbfs.get_status(hidden).file_size == 10
+    with pytest.raises(BadRequest, match="not empty"):
+        w.api_client.do("POST", "/api/2.0/dbfs/delete", body={"path": f"{root}/a"})
+    w.api_client.do("POST", "/api/2.0/dbfs/delete", body={"path": f"{root}/a", "recursive": True})
+    w.dbfs.delete(root, recursive=True)
+    w.api_client.do("POST", "/api/2.0/dbfs/mkdirs", body={"path": f"{root}/c"})
+    told = cast("dict[str, Any]", w.api_client.do("GET", "/api/2.0/dbfs/list", query={"path": root}))
+    assert [each["path"] for each in told["files"]] == [f"{root}/c"]
+    with pytest.raises(NotFound):
+        w.dbfs.get_status(f"{root}/a/x.txt")
+    with pytest.raises(BadRequest, match="volume"):
+        w.dbfs.put("/FileStore/x", contents="")
+    with pytest.raises(NotImplemented, match="dbfs/create"):
+        w.api_client.do("POST", "/api/2.0/dbfs/create", body={"path": f"{root}/y"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from insjo.web.databricks import (
+    dbfs,
     files,
     functions,
     governance,
@@ -45,6 +46,7 @@ ROUTES: tuple[DoorRoute, ...] = (
     *warehouses.ROUTES,
     *files.ROUTES,
     *uploads.ROUTES,
+    *dbfs.ROUTES,
     *workspace.ROUTES,
     *lakeview.ROUTES,
     *object_permissions.ROUTES,
