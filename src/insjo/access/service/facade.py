@@ -53,20 +53,9 @@ class Access:
         self.principals = Principals(database=database, clock=clock, changes=self._changes, audit=self.audit)
         self.authority = Authority(changes=self._changes, audit=self.audit, principals=self.principals)
         self.securables = Securables(clock=clock, changes=self._changes, audit=self.audit, authority=self.authority)
-        self.grants = Grants(
-            clock=clock,
-            changes=self._changes,
-            audit=self.audit,
-            authority=self.authority,
-            principals=self.principals,
-        )
+        self.grants = Grants(clock=clock, changes=self._changes, audit=self.audit, authority=self.authority, principals=self.principals)
         self.client_secrets = ClientSecrets(
-            database=database,
-            clock=clock,
-            changes=self._changes,
-            audit=self.audit,
-            principals=self.principals,
-            key=_derive(key, "oauth"),
+            database=database, clock=clock, changes=self._changes, audit=self.audit, principals=self.principals, key=_derive(key, "oauth")
         )
         self.tokens = Tokens(
             database=database,
@@ -88,7 +77,6 @@ class Access:
             key=_derive(key, "signin"),
             hasher=hasher,
         )
-
         self.labels = Labels(
             clock=clock,
             changes=self._changes,
@@ -99,13 +87,7 @@ class Access:
         )
         self.tags = Tags(clock=clock, changes=self._changes, audit=self.audit, authority=self.authority, labels=self.labels)
         self.lineage = Lineage(clock=clock, changes=self._changes, authority=self.authority)
-        self.policies = Policies(
-            clock=clock,
-            changes=self._changes,
-            audit=self.audit,
-            authority=self.authority,
-            principals=self.principals,
-        )
+        self.policies = Policies(clock=clock, changes=self._changes, audit=self.audit, authority=self.authority, principals=self.principals)
         self.protections = Protections(
             clock=clock,
             changes=self._changes,
