@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from insjo.sql.commands.execution import Execution
     from insjo.sql.dialect.types import Type
     from insjo.sql.parsing.nodes import Describe
+    from insjo.sql.types import TemporaryView
 
 _COLUMNS = [("col_name", "string"), ("data_type", "string"), ("comment", "string")]
 _HISTORY = [
@@ -83,7 +84,7 @@ def _table(x: Execution, command: Describe) -> Outcome:
     """Columns of a table or view, and with EXTENDED what else is known about it."""
     temporary = x.names.temporary_views.get(command.name[-1].lower()) if len(command.name) == 1 else None
     if temporary is not None:
-        return table_outcome(_COLUMNS, [(name, kind, None) for name, kind in temporary.columns])
+        return _temporary(temporary, command)
     name = x.names.table(command.name)
     if name.schema == INFORMATION_SCHEMA:
         virtual = x.tools.virtual.information_schema(name.catalog, name.name)
@@ -103,6 +104,23 @@ def _table(x: Execution, command: Describe) -> Outcome:
         rows += [("", "", ""), ("# Detailed Table Information", "", "")]
         rows += [(key, value, "") for key, value in _details(x, table)]
     return table_outcome(_COLUMNS, rows)
+
+
+def _temporary(view: TemporaryView, command: Describe) -> Outcome:
+    """A temporary view, which is its session's own."""
+    if command.as_json:
+        columns = [{"name": name, "type": _type_json(parse_type(kind)), "nullable": True} for name, kind in view.columns]
+        told = {"table_name": view.name, "columns": columns, "type": "VIEW", "view_text": view.definition, "comment": view.comment}
+        return table_outcome([("json_metadata", "string")], [(json.dumps(told, ensure_ascii=False),)])
+    if command.column:
+        kinds = {name.lower(): (name, kind) for name, kind in view.columns}
+        if command.column.lower() not in kinds:
+            message = f"The temporary view `{view.name}` has no column `{command.column}`."
+            raise InvalidArgument(message, hint=did_you_mean(command.column, kinds))
+        name, kind = kinds[command.column.lower()]
+        rows = [("col_name", name), ("data_type", kind), ("comment", "NULL")]
+        return table_outcome([("info_name", "string"), ("info_value", "string")], rows)
+    return table_outcome(_COLUMNS, [(name, kind, None) for name, kind in view.columns])
 
 
 def _partitions(table: Table) -> list[Column]:

@@ -35,7 +35,11 @@ def show(cursor: Cursor) -> Command:
             cursor.expect(")")
         return Show(what, scope, key=key)
     if what == "TABLE":
-        raise refuse("SHOW TABLE EXTENDED", "Use `DESCRIBE TABLE EXTENDED`.")
+        cursor.expect("EXTENDED")
+        shown = _listing(cursor, "TABLE EXTENDED")
+        if shown.pattern is None or shown.patterns:
+            raise cursor.error("`LIKE` and a pattern")
+        return shown
     if what == "PARTITIONS":
         scope = cursor.path()
         if cursor.looks_at("PARTITION"):
