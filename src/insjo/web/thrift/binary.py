@@ -196,11 +196,11 @@ class Reader:
             else:
                 values[field.name] = self._value(field.shape, wanted, depth + 1)
 
-    def only_field(self, wanted: type[M]) -> M | None:
-        """The struct in field 1 of a struct: how the argument of a method travels."""
+    def only_field(self, wanted: type[M], number: int = 1) -> M | None:
+        """The struct in one field of a struct: how the argument of a method travels (1), and its answer (0)."""
         found: M | None = None
         while (kind := self._kind()) is not Kind.STOP:
-            if self._fixed(Kind.I16) == 1 and kind is Kind.STRUCT:
+            if self._fixed(Kind.I16) == number and kind is Kind.STRUCT:
                 found = self.message(wanted, 1)
             else:
                 self._skip(kind, 1)
