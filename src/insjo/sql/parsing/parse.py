@@ -42,6 +42,7 @@ _READERS: dict[str, Callable[[Cursor], Command]] = {
     "SHOW": inspection.show,
     "DESCRIBE": inspection.describe,
     "DESC": inspection.describe,
+    "UNSET": policies.unset,
     "USE": remainder.use,
     "SET": remainder.set_,
     "RESET": remainder.reset,

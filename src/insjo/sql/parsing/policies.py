@@ -36,10 +36,16 @@ def read(cursor: Cursor) -> GuardCommand | None:
         cursor.index += 2
         name = cursor.name()
         return ShowPolicies(*_on(cursor), name=name)
-    elif cursor.accept("SET", "TAG", "ON") or cursor.accept("UNSET", "TAG", "ON"):
-        return _one_tag(cursor, takes=first == "UNSET")
+    elif cursor.accept("SET", "TAG", "ON"):
+        return _one_tag(cursor, takes=False)
     cursor.index = start
     return None
+
+
+def unset(cursor: Cursor) -> AlterTags:
+    """UNSET TAG ON; the word begins no other statement."""
+    cursor.expect("UNSET", "TAG", "ON")
+    return _one_tag(cursor, takes=True)
 
 
 def _create(cursor: Cursor, *, or_replace: bool) -> CreatePolicy:
