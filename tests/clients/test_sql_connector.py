@@ -17,10 +17,9 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 
 from tests.clients.conftest import NO_RETRY_S, Site
-from tests.support.environments import environment
+from tests.support.environments import connector_python
 from tests.support.server import RunningServer, clean_environment, free_port
 
-REQUIREMENTS = ("databricks-sql-connector[pyarrow]==4.9.0", "databricks-sql-kernel==1.3.0")
 PROGRAM = Path(__file__).parent / "drivers" / "connector.py"
 KINDS = ("thrift-http", "thrift-tls", "kernel-http", "kernel-tls", "sea-http")
 CHECKS = (
@@ -74,7 +73,7 @@ class Connector:
         self.kind = kind
         self.errors = (server.data_dir.parent / f"{kind}.log").open("w+")
         self.process = subprocess.Popen(
-            [str(environment("connector", *REQUIREMENTS)), str(PROGRAM), json.dumps(config)],
+            [str(connector_python()), str(PROGRAM), json.dumps(config)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from insjo.cli.main import build_parser
-from tests.support.server import RunningServer, clean_environment
+from tests.support.environments import connector_python
+from tests.support.server import RunningServer, clean_environment, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,14 @@ class Demo:
     server: RunningServer
     token: str
 
+    def for_drivers(self, folder: Path) -> dict[str, str]:
+        """Variables that the page of the drivers names."""
+        self.server.insjo("ca", "export", "--data", str(self.server.data_dir), "--out", str(folder / "ca.pem"))
+        request = urllib.request.Request(f"{self.server.url}/api/2.0/sql/warehouses", headers={"authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            path = json.load(answer)["warehouses"][0]["odbc_params"]["path"]
+        return {"DATABRICKS_PORT": str(self.server.tls_port), "DATABRICKS_HTTP_PATH": path, "DATABRICKS_CA": str(folder / "ca.pem")}
+
     def sql(self, text: str) -> list[list[str | None]]:
         body = json.dumps({"statement": text, "wait_timeout": "50s"}).encode()
         request = urllib.request.Request(
@@ -73,7 +82,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with RunningServer(tmp_path_factory.mktemp("docs") / "data", verb="demo") as server:
+    with RunningServer(tmp_path_factory.mktemp("docs") / "data", verb="demo", tls_port=free_port()) as server:
         yield Demo(server, server.token("admin"))
 
 
@@ -99,7 +108,11 @@ def test_python_runs_with_the_official_clients(demo: Demo, snippet: Snippet, tmp
             "HOME": str(tmp_path),
         }
     )
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=180, check=False)
+    python = sys.executable
+    if "from databricks import sql\n" in snippet.text:
+        python = str(connector_python())
+        environment |= demo.for_drivers(tmp_path)
+    done = subprocess.run([python, str(script)], env=environment, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 KEPT = Path(__file__).parents[2] / ".environments"
 INSTALL_WITHIN_S = 280
+CONNECTOR = ("databricks-sql-connector[pyarrow]==4.9.0", "databricks-sql-kernel==1.3.0")
+"""The official SQL connector with its kernel, which wants an older Arrow than Insjö."""
 
 
 def environment(name: str, *requirements: str) -> Path:
@@ -26,6 +28,11 @@ def environment(name: str, *requirements: str) -> Path:
             _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
             (folder / "complete").touch()
     return folder / "bin" / "python"
+
+
+def connector_python() -> Path:
+    """The Python with the official SQL connector."""
+    return environment("connector", *CONNECTOR)
 
 
 def _run(*words: str) -> None:
