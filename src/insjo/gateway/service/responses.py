@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from insjo.access.types import Label, Origin, Provenance, provenance_of
-from insjo.gateway.errors import ProviderGarbled, RequestInvalid, ResponseNotFound
+from insjo.gateway.errors import RequestInvalid, ResponseNotFound
 from insjo.gateway.service import responses_wire as wire
 from insjo.gateway.service import text
 from insjo.gateway.service.wire import read_body
@@ -94,7 +94,9 @@ class Responses:
             NotBuilt: It asks for tools or items that Insjö does not have.
         """
         asked, body = await self._threads.run(self._prepare, ctx, raw, endpoint, raise_to)
-        request = ChatRequest(body, endpoint, (Part("", asked.provenance),), raise_to)
+        # Without a chain all of it was written by the caller, so that it can be redacted like any other request.
+        parts = (Part("", asked.provenance),) if asked.fields.get("previous_response_id") else None
+        request = ChatRequest(body, endpoint, parts, raise_to)
         response = await self._completions.create(ctx, request, still_valid=still_valid)
         if response.streamed:
             return ResponseAnswer(response.route, response.warnings, events=self._events(ctx, asked, response))
@@ -161,7 +163,7 @@ class Responses:
         try:
             yield writer.begin()
             async for piece in response.body():
-                events = b"".join(writer.feed(chunk) for chunk in _chunks(piece))
+                events = b"".join(writer.feed(chunk) for chunk in text.chunks(piece))
                 if events:
                     yield events
             ending, output = writer.close_items()
@@ -209,22 +211,3 @@ def _provenance(stored: StoredResponse) -> Provenance:
     found = msgspec.json.decode(stored.provenance)
     origins = tuple(Origin(name, version, column, securable_id=place) for name, version, column, place in found["origins"])
     return Provenance(Label.from_json(found["label"]), origins)
-
-
-def _chunks(piece: bytes) -> list[dict[str, Any]]:
-    """The chunks in whole server-sent events."""
-    found = []
-    for line in piece.split(b"\n"):
-        content = line[5:].strip() if line.startswith(b"data:") else b""
-        if not content or content == b"[DONE]":
-            continue
-        try:
-            chunk = msgspec.json.decode(content)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ProviderGarbled("The provider's stream holds an event that is not JSON.") from error
-        if not isinstance(chunk, dict):
-            raise ProviderGarbled("The provider's stream holds an event that is not an object.")
-        if chunk.get("error"):
-            raise text.refused(content, OK)
-        found.append(chunk)
-    return found

@@ -9,6 +9,7 @@ from insjo.gateway.service.completions import Completions
 from insjo.gateway.service.embeddings import Embeddings
 from insjo.gateway.service.endpoints import Endpoints
 from insjo.gateway.service.limits import Limits
+from insjo.gateway.service.messages import Messages
 from insjo.gateway.service.responses import Responses
 from insjo.gateway.service.routing import Router
 from insjo.gateway.service.snapshot import Snapshots
@@ -32,6 +33,7 @@ class GatewayRoom:
     Attributes:
         endpoints: Make and change endpoints.
         completions: Chat.
+        messages: Chat in Anthropic's wire.
         responses: Chat in the wire of the Responses API, with what was said before.
         embeddings: Vectors of texts.
         usage: What was used by whom.
@@ -80,6 +82,7 @@ class GatewayRoom:
             threads=threads,
         )
         self.responses = Responses(completions=self.completions, access=access, database=database, clock=clock, threads=threads)
+        self.messages = Messages(completions=self.completions, threads=threads)
         self.embeddings = Embeddings(
             access=access,
             clock=clock,

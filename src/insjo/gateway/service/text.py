@@ -97,6 +97,25 @@ def deltas(events: bytes) -> Iterator[str]:
                 yield choice.delta.content
 
 
+def chunks(piece: bytes) -> list[dict[str, Any]]:
+    """The chunks in whole server-sent events."""
+    found = []
+    for line in piece.split(b"\n"):
+        content = line[5:].strip() if line.startswith(b"data:") else b""
+        if not content or content == b"[DONE]":
+            continue
+        try:
+            chunk = msgspec.json.decode(content)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ProviderGarbled("The provider's stream holds an event that is not JSON.") from error
+        if not isinstance(chunk, dict):
+            raise ProviderGarbled("The provider's stream holds an event that is not an object.")
+        if chunk.get("error"):
+            raise refused(content, 200)
+        found.append(chunk)
+    return found
+
+
 def check_refusal(content: bytes, status: int) -> None:
     """Refuse to pass on a refusal that is not in OpenAI's form."""
     try:

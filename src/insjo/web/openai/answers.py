@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -88,11 +88,13 @@ def with_route(content: bytes, route: Route) -> bytes:
     return b'%b%b"insjo":%b}' % (body[:-1], comma, told)
 
 
-def error_answer(error: Exception, request_id: str, *, databricks: bool = False) -> tuple[int, Headers, bytes]:
+def error_answer(
+    error: Exception, request_id: str, form: Literal["openai", "databricks", "anthropic"] = "openai"
+) -> tuple[int, Headers, bytes]:
     """Status, headers and body for an error."""
     known = shown(error, request_id)
     status = status_of(known)
-    body = msgspec.json.encode(databricks_body(known, status) if databricks else openai_body(known, status))
+    body = msgspec.json.encode(_BODIES[form](known, status))
     headers = [JSON, (b"content-length", b"%d" % len(body)), (b"x-request-id", request_id.encode())]
     if status in {429, 503}:
         wait = known.details.get("retry_after_s", RETRY_AFTER_S)
@@ -100,6 +102,30 @@ def error_answer(error: Exception, request_id: str, *, databricks: bool = False)
     if isinstance(known, Unauthenticated):
         headers.append((b"www-authenticate", b"Bearer"))
     return status, headers, body
+
+
+def anthropic_body(error: InsjoError, status: int) -> dict[str, object]:
+    """Error body of Anthropic's API."""
+    kind = _ANTHROPIC_TYPES.get(status, "api_error")
+    return {"type": "error", "error": {"type": kind, "message": str(error), "code": error.code.lower()}}
+
+
+_ANTHROPIC_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+_BODIES: Final = {"openai": openai_body, "databricks": databricks_body, "anthropic": anthropic_body}
+
+
+def anthropic_error_event(error: Exception, request_id: str) -> bytes:
+    """The end of a stream of messages that failed."""
+    known = shown(error, request_id)
+    return b"event: error\ndata: " + msgspec.json.encode(anthropic_body(known, status_of(known))) + b"\n\n"
 
 
 def error_event(error: Exception, request_id: str) -> bytes:

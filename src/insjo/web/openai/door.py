@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -18,6 +19,7 @@ from insjo.web.openai.answers import (
     JSON,
     NO_BUFFER,
     NO_STORE,
+    anthropic_error_event,
     error_answer,
     error_event,
     raised_label,
@@ -29,12 +31,14 @@ from insjo.web.openai.answers import (
 from insjo.web.openai.callers import Callers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from insjo.access.types import Label
     from insjo.gateway.service.completions import ChatResponse
+    from insjo.gateway.service.messages import MessageAnswer
+    from insjo.gateway.service.responses import ResponseAnswer
     from insjo.gateway.service.snapshot import EndpointView
     from insjo.kernel.context import RequestContext
     from insjo.web.openai.answers import Headers
@@ -77,7 +81,7 @@ class _Asked:
     receive: Receive
     send: Send
     endpoint: str = ""
-    databricks: bool = False
+    form: Literal["openai", "databricks", "anthropic"] = "openai"
     authorization: bytes = b""
     label: str = ""
     include: bytes = b""
@@ -173,7 +177,7 @@ class OpenAIDoor:
             if asked.started:
                 await asked.send({"type": "http.response.body", "body": error_event(error, asked.request_id)})
             else:
-                await asked.answer(*error_answer(error, asked.request_id, databricks=asked.databricks))
+                await asked.answer(*error_answer(error, asked.request_id, asked.form))
         finally:
             hangup.stop()
 
@@ -209,21 +213,17 @@ class OpenAIDoor:
         """A response, whole or as events; what was said before is kept for its owner."""
         ctx, still_valid = await self._callers.context(asked.scope, asked.authorization)
         answer = await self._gateway.responses.create(ctx, await asked.body(), raise_to=asked.raised(), still_valid=still_valid)
-        shared = [route_header(answer.route), NO_STORE, *warning_headers(answer.warnings)]
-        if answer.events is None:
-            await asked.answer(answer.status, [JSON, (b"content-length", b"%d" % len(answer.content)), *shared], answer.content)
+        if answer.status != OK:
+            await asked.answer(answer.status, [JSON, route_header(answer.route), NO_STORE], answer.content)
             return
-        asked.started = True
-        await asked.send({"type": "http.response.start", "status": OK, "headers": [EVENTS, NO_BUFFER, *shared]})
-        try:
-            async for events in answer.events:
-                await asked.send({"type": "http.response.body", "body": events, "more_body": True})
-        except Exception as error:  # noqa: BLE001  # This wire has an event of its own for errors.
-            await asked.send({"type": "http.response.body", "body": response_error_event(error, asked.request_id)})
-            return
-        finally:
-            await answer.events.aclose()
-        await asked.send({"type": "http.response.body", "body": b""})
+        await _pass_on(asked, answer, response_error_event)
+
+    async def message(self, asked: _Asked) -> None:
+        """A message in Anthropic's wire, whole or as events."""
+        asked.form = "anthropic"
+        ctx, still_valid = await self._callers.context(asked.scope, asked.authorization)
+        answer = await self._gateway.messages.create(ctx, await asked.body(), raise_to=asked.raised(), still_valid=still_valid)
+        await _pass_on(asked, answer, anthropic_error_event)
 
     async def response(self, asked: _Asked) -> None:
         """A stored response of the caller: read, or forgotten."""
@@ -246,7 +246,7 @@ class OpenAIDoor:
 
     async def invoke(self, asked: _Asked) -> None:
         """Query one endpoint: chat with `messages`, embeddings with `input`."""
-        asked.databricks = True
+        asked.form = "databricks"
         ctx, _ = await self._callers.context(asked.scope, asked.authorization)
         view = await self._gateway.snapshots.find(ctx, asked.endpoint)
         await (self.embed(asked) if view is not None and view.task is Task.EMBEDDINGS else self.chat(asked))
@@ -255,6 +255,9 @@ class OpenAIDoor:
         """The endpoints that the caller may use."""
         ctx, _ = await self._callers.context(asked.scope, asked.authorization)
         views = await self._gateway.snapshots.usable(ctx)
+        if asked.form == "anthropic":
+            await _send_json(asked, _anthropic_models(views))
+            return
         await _send_json(asked, {"object": "list", "data": [_model(view) for view in views]})
 
     async def model(self, asked: _Asked) -> None:
@@ -270,7 +273,7 @@ class OpenAIDoor:
         await self._signed_in(asked)
         path = asked.scope["path"]
         name = path.split("/v1/", 1)[-1].removeprefix("/serving-endpoints/").split("/")[0]
-        what = NOT_BUILT.get(name)
+        what = NOT_BUILT.get(name) or ("This part of the Messages API" if name == "messages" else None)
         if what is None:
             raise NotFound(f"There is no `{asked.scope['method']} {path}`.", hint="Insjö has chat completions, embeddings and models.")
         raise NotBuilt(f"{what} (`{path}`) is not implemented by Insjö.", hint="Use `/v1/chat/completions` or `/v1/embeddings`.")
@@ -309,6 +312,7 @@ class OpenAIDoor:
 
 ROUTES: tuple[ModelRoute, ...] = (
     *(ModelRoute("POST", f"{alias}/chat/completions", OpenAIDoor.chat) for alias in ALIASES),
+    ModelRoute("POST", "/v1/messages", OpenAIDoor.message, "anthropic"),
     *(ModelRoute("POST", f"{alias}/embeddings", OpenAIDoor.embed) for alias in ALIASES),
     *(ModelRoute("POST", f"{alias}/responses", OpenAIDoor.respond) for alias in ALIASES),
     *(ModelRoute("GET", f"{alias}/responses/{{response}}", OpenAIDoor.response) for alias in ALIASES),
@@ -387,6 +391,25 @@ async def _stream(asked: _Asked, response: ChatResponse) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+async def _pass_on(asked: _Asked, answer: ResponseAnswer | MessageAnswer, last: Callable[[Exception, str], bytes]) -> None:
+    """An answer of a translated wire; `last` makes the event of an error that comes up on the way."""
+    shared = [route_header(answer.route), NO_STORE, *warning_headers(answer.warnings)]
+    if answer.events is None:
+        await asked.answer(OK, [JSON, (b"content-length", b"%d" % len(answer.content)), *shared], answer.content)
+        return
+    asked.started = True
+    await asked.send({"type": "http.response.start", "status": OK, "headers": [EVENTS, NO_BUFFER, *shared]})
+    rest = b""
+    try:
+        async for events in answer.events:
+            await asked.send({"type": "http.response.body", "body": events, "more_body": True})
+    except Exception as error:  # noqa: BLE001  # These wires have an event of their own for errors.
+        rest = last(error, asked.request_id)
+    finally:
+        await answer.events.aclose()
+    await asked.send({"type": "http.response.body", "body": rest})
+
+
 async def _send_json(asked: _Asked, content: object) -> None:
     body = msgspec.json.encode(content)
     await asked.answer(OK, [JSON, (b"content-length", b"%d" % len(body)), NO_STORE], body)
@@ -395,6 +418,21 @@ async def _send_json(asked: _Asked, content: object) -> None:
 def _model(view: EndpointView) -> dict[str, object]:
     """An endpoint as OpenAI lists models."""
     return {"id": view.name, "object": "model", "created": view.created_s, "owned_by": "insjo"}
+
+
+def _anthropic_models(views: Sequence[EndpointView]) -> dict[str, object]:
+    """Endpoints for chat as Anthropic lists models."""
+    found = [
+        {
+            "type": "model",
+            "id": view.name,
+            "display_name": view.name,
+            "created_at": datetime.fromtimestamp(view.created_s, UTC).isoformat().replace("+00:00", "Z"),
+        }
+        for view in views
+        if view.task is Task.CHAT
+    ]
+    return {"data": found, "has_more": False, "first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
 
 
 def _read_headers(asked: _Asked) -> None:
@@ -408,6 +446,10 @@ def _read_headers(asked: _Asked) -> None:
             asked.label = f"{asked.label}; {value.decode('latin-1')}" if asked.label else value.decode("latin-1")
         elif name == b"x-insjo-include":
             asked.include = value
+        elif name == b"anthropic-version":
+            asked.form = "anthropic"
+        elif name == b"x-api-key" and not asked.authorization:
+            asked.authorization = b"Bearer " + value
 
 
 def _part(message: Message) -> bytes:
