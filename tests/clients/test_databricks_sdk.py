@@ -19,8 +19,11 @@ from databricks.sdk.service.catalog import (
     ColumnInfo,
     ColumnTypeName,
     DataSourceFormat,
+    ForeignKeyConstraint,
     PermissionsChange,
+    PrimaryKeyConstraint,
     Privilege,
+    TableConstraint,
     TableType,
     VolumeType,
 )
@@ -346,6 +349,40 @@ def test_short_lists_of_tables_and_pages_of_grants(w: WorkspaceClient, site: Sit
         list(other.tables.list_summaries("nothing_here"))
     with pytest.raises(NotFound):
         list(other.grants.list("table", f"{catalog}.{name}.sum_a"))
+
+
+@pytest.mark.covers("table_constraints.create", "table_constraints.delete")
+def test_keys_of_tables(w: WorkspaceClient, site: Site, schema: str) -> None:
+    catalog, _, name = schema.partition(".")
+    for table in ("parents", "children"):
+        columns = [
+            ColumnInfo(name="id", type_name=ColumnTypeName.INT, type_text="int", position=0, nullable=False),
+            ColumnInfo(name="parent`id", type_name=ColumnTypeName.INT, type_text="int", position=1),
+        ]
+        w.tables.create(table, catalog, name, TableType.MANAGED, DataSourceFormat.DELTA, "", columns=columns)
+    primary = PrimaryKeyConstraint(name="pk", child_columns=["id"], rely=True)
+    made = w.table_constraints.create(f"{schema}.parents", TableConstraint(primary_key_constraint=primary))
+    assert made.primary_key_constraint == primary
+    foreign = ForeignKeyConstraint("fk", ["parent`id"], f"{schema}.parents", ["id"])
+    w.table_constraints.create(f"{schema}.children", TableConstraint(foreign_key_constraint=foreign))
+    (kept,) = w.tables.get(f"{schema}.children").table_constraints or []
+    assert kept.foreign_key_constraint
+    assert (kept.foreign_key_constraint.parent_table, kept.foreign_key_constraint.child_columns) == (f"{schema}.parents", ["parent`id"])
+    with pytest.raises(ResourceConflict):
+        w.table_constraints.create(f"{schema}.parents", TableConstraint(primary_key_constraint=primary))
+    loose = PrimaryKeyConstraint(name="pk2", child_columns=["parent`id"])
+    with pytest.raises(BadRequest, match="NULL"):
+        w.table_constraints.create(f"{schema}.children", TableConstraint(primary_key_constraint=loose))
+    other = site.client("keys.reader")
+    w.grants.update("schema", schema, changes=[PermissionsChange(principal="keys.reader", add=[Privilege.USE_SCHEMA])])
+    w.grants.update("table", f"{schema}.children", changes=[PermissionsChange(principal="keys.reader", add=[Privilege.SELECT])])
+    assert other.tables.get(f"{schema}.children").table_constraints == []  # It would tell the name of the other table.
+    with pytest.raises(PermissionDenied):
+        other.table_constraints.delete(f"{schema}.children", "fk", cascade=False)
+    with pytest.raises(NotFound):
+        other.table_constraints.delete(f"{schema}.parents", "pk", cascade=False)
+    w.table_constraints.delete(f"{schema}.children", "fk", cascade=False)
+    assert w.tables.get(f"{schema}.children").table_constraints == []
 
 
 # -------------------------------------------------------------------------------------------------------------- what is missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from insjo.web.databricks import (
+    constraints,
     dbfs,
     files,
     functions,
@@ -39,6 +40,7 @@ ROUTES: tuple[DoorRoute, ...] = (
     *service_principals.ROUTES,
     *unity.ROUTES,
     *metastores.ROUTES,
+    *constraints.ROUTES,
     *permissions.ROUTES,
     *functions.ROUTES,
     *governance.ROUTES,

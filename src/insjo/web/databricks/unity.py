@@ -13,6 +13,7 @@ from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InvalidArgument, Unimplemented
 from insjo.kernel.paging import PageRequest
 from insjo.web.databricks.columns import column_body, columns_of
+from insjo.web.databricks.keys import key_bodies
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -285,7 +286,9 @@ async def create_table(call: Call) -> Response:
 async def get_table(call: Call) -> Response:
     """One table or view."""
     table = await call.run(call.services.catalog.tables.get, call.ctx, TableName.parse(call.path("full_name")))
-    return JSONResponse(await _shown_table(call, table))
+    body = await _shown_table(call, table)
+    keys = await key_bodies(call, table)
+    return JSONResponse(body | ({"table_constraints": keys} if keys else {}))
 
 
 async def table_exists(call: Call) -> Response:
