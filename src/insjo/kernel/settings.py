@@ -49,6 +49,8 @@ class Settings:
     spark_token: str = _setting("", "Token that Spark Connect servers ask for.", secret=True)
     sql_timeout_s: int = _setting(3600, "Longest time that a statement may run, in seconds.")
     sql_spill_mb: int = _setting(20480, "Disk that one SQL worker may use for spilling, in MiB.")
+    sql_user_statements_max: int = _setting(6, "Statements of one person that run at once; more wait for their turn.")
+    sql_warehouse_statements_max: int = _setting(100, "Statements of one warehouse that run at once; more wait for their turn.")
     sql_queue_max: int = _setting(200, "Statements that may wait for a worker before new ones are refused.")
     result_ttl_s: int = _setting(3600, "How long a statement's result can be fetched, in seconds.")
     local_models: bool = _setting(default=True, meaning="Serve the packaged language and embedding models on this machine.")
