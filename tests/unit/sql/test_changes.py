@@ -308,3 +308,17 @@ def test_optimize_keeps_the_rows(people: Desk) -> None:
     people.run("OPTIMIZE people")
     assert len(_files(people)) == 1
     assert people.rows("SELECT * FROM people ORDER BY id") == rows
+
+
+def test_inserts_that_replace_what_matches(desk: Desk) -> None:
+    desk.run("CREATE TABLE r (id INT, g STRING)")
+    desk.run("INSERT INTO r VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, NULL)")
+    desk.run("INSERT INTO r AS target REPLACE ON (target.g <=> temp.g) (SELECT 10 AS id, 'a' AS g UNION ALL SELECT 40, NULL) AS temp")
+    assert desk.rows("SELECT * FROM r ORDER BY id") == [(2, "b"), (3, "c"), (10, "a"), (40, None)]
+    desk.run("INSERT INTO r REPLACE USING (g) VALUES (11, 'a'), (41, NULL)")
+    assert desk.rows("SELECT * FROM r ORDER BY id") == [(2, "b"), (3, "c"), (11, "a"), (40, None), (41, None)]
+    desk.run("INSERT INTO r AS x REPLACE ON (x.id = s.col1) (VALUES (2, 'two')) AS s")
+    assert desk.rows("SELECT g FROM r WHERE id = 2") == [("two",)]
+    assert desk.error("INSERT INTO r REPLACE USING (other) VALUES (11, 'a')").code == "UNRESOLVED_COLUMN"
+    assert desk.error("INSERT INTO r AS t REPLACE ON (t.id = s.id) (SELECT CAST(rand() AS INT) AS id, 'x') AS s").kind == "INVALID_ARGUMENT"
+    assert desk.value("SELECT count(*) FROM r") == 5

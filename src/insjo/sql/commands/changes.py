@@ -198,8 +198,16 @@ def bind_target(
     return x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={TARGET: marked(target, write, files), **(more or {})})
 
 
-def hit_files(x: Execution, target: ResolvedTable, condition: exp.Expr, alias: str, files: Sequence[DataFile]) -> dict[str, int]:
-    """Files with rows for which the condition holds, and how many."""
+def hit_files(
+    x: Execution,
+    target: ResolvedTable,
+    condition: exp.Expr,
+    alias: str,
+    files: Sequence[DataFile],
+    more: Mapping[str, Given] | None = None,
+    tables: Mapping[str, bytes] | None = None,
+) -> dict[str, int]:
+    """Files with rows for which the condition holds, and how many; `more` are sources that it names, which read the streams `tables`."""
     if not files or target.snapshot is None:
         return {}
     mark = exp.column(FILE_MARK, quoted=True)
@@ -212,8 +220,8 @@ def hit_files(x: Execution, target: ResolvedTable, condition: exp.Expr, alias: s
     columns = target.table.columns
     sql = scan(target.table.full_name, target.snapshot, columns, files=files, marks=True)
     shape = {column.name: column.type_text for column in columns} | {FILE_MARK: "string", ROW_MARK: "bigint"}
-    bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={TARGET: Given(sql, shape, target)})
-    return {str(row["file"]): int(str(row["hits"])) for row in x.rows(bound.sql, bound.tables)}
+    bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, given={TARGET: Given(sql, shape, target), **(more or {})})
+    return {str(row["file"]): int(str(row["hits"])) for row in x.rows(bound.sql, {**(tables or {}), **bound.tables})}
 
 
 def _with_hit(condition: exp.Expr, alias: str) -> exp.Subquery:

@@ -14,7 +14,7 @@ from insjo.sql.binding.bound import Given
 from insjo.sql.commands import traces
 from insjo.sql.commands.changes import bind_target, hit_files, kept_rows
 from insjo.sql.commands.execution import Outcome, counted
-from insjo.sql.commands.hidden import protection_of
+from insjo.sql.commands.hidden import protection_of, refuse_protected
 from insjo.sql.commands.protected import rewritten
 from insjo.sql.commands.rules import counted_up, default_of
 from insjo.sql.commands.writing import (
@@ -29,6 +29,7 @@ from insjo.sql.commands.writing import (
     refuse_volatile,
     resolve_target,
     row_count,
+    source_table,
 )
 from insjo.sql.errors import UnsupportedFeature
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from insjo.sql.binding.bound import BoundQuery
     from insjo.sql.commands.execution import Execution
     from insjo.sql.parsing.nodes import Insert
+
+
+_REPLACING = "__insjo_replacing"
 
 
 def insert(x: Execution, command: Insert) -> Outcome:
@@ -193,6 +197,9 @@ def _replace(x: Execution, command: Insert, name: TableName, fitted: _Fitted, wr
         raise CommitConflict(message, hint="Run the statement again.")
     if command.replace_where is not None:
         removes, kept = _where(x, command.replace_where, target, write, bound)
+    elif command.matches:
+        # `USING` names columns of the table; the condition of `ON` names those of the query as it is written.
+        removes, kept = _matched(x, command, target, write, fitted.bound if command.replace_using else fitted.source)
     elif protection_of(x, target).hides_rows:
         removes, kept = _removed(x, exp.Boolean(this=True), target, write, _overwritten(command, write))
     else:
@@ -268,6 +275,33 @@ def _removed(
         rest = rewritten(x, target, write, removes, condition, {}, "t")
     else:
         rest = bind_target(x, kept_rows(columns, condition, "t"), target, write, removes)
+    return removes, export(x, rest, columns, write.location, target.table.partition_columns)
+
+
+def _matched(
+    x: Execution, command: Insert, target: ResolvedTable, write: TableWrite, source: BoundQuery
+) -> tuple[Sequence[DataFile], list[NewFile]]:
+    """REPLACE ON and REPLACE USING: files with rows that match a row of the query, and new files with what stays of them."""
+    refuse_protected(x, target, "INSERT ... REPLACE ON")
+    refuse_volatile(command.tree, "REPLACE ON")
+    alias, other = command.alias or target.table.name, command.source_alias or "__insjo_new"
+    condition = command.replace_on
+    for name in command.replace_using:
+        same = exp.EQ(this=exp.column(name, table=alias, quoted=True), expression=exp.column(name, table=other, quoted=True))
+        condition = same if condition is None else exp.And(this=condition, expression=same)
+    inner = exp.Select(
+        expressions=[exp.Literal.number(1)],
+        from_=exp.From(this=source_table(other, _REPLACING)),
+        where=exp.Where(this=condition),
+    )
+    exists = exp.Exists(this=inner)
+    more = {_REPLACING: Given(source.sql, dict(source.columns))}
+    hits = hit_files(x, target, exists, alias, write.snapshot.files, more, source.tables)
+    removes = [file for file in write.snapshot.files if file.path in hits]
+    if not removes:
+        return removes, []
+    columns = target.table.columns
+    rest = bind_target(x, kept_rows(columns, exists, alias), target, write, removes, more).resting_on(source)
     return removes, export(x, rest, columns, write.location, target.table.partition_columns)
 
 

@@ -86,6 +86,9 @@ class Insert:
         partition: Values of `PARTITION (p = 1)`; None as value means a column of the query.
         replace_where: Condition whose rows the query replaces.
         evolves: WITH SCHEMA EVOLUTION: columns that the table lacks are added to it.
+        replace_on: Condition over a row of the table and one of the query; rows of the table for which it holds go.
+        replace_using: Columns in which a row of the table equals one of the query; such rows of the table go.
+        alias: What `replace_on` calls the table, and `source_alias` the query.
     """
 
     target: NamePath
@@ -96,11 +99,20 @@ class Insert:
     partition: Mapping[str, exp.Expr | None] = field(default_factory=dict)
     replace_where: exp.Expr | None = None
     evolves: bool = False
+    replace_on: exp.Expr | None = None
+    replace_using: tuple[str, ...] = ()
+    alias: str = ""
+    source_alias: str = ""
+
+    @property
+    def matches(self) -> bool:
+        """Whether rows go that match rows of the query."""
+        return self.replace_on is not None or bool(self.replace_using)
 
     @property
     def replaces(self) -> bool:
-        """Whether rows that fulfil a condition go."""
-        return self.replace_where is not None
+        """Whether some rows of the table go, and which depends on what they are."""
+        return self.replace_where is not None or self.matches
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -94,7 +95,7 @@ def behind_with(tree: exp.Expr) -> Parsed | None:
 def insert(cursor: Cursor) -> Insert:
     """INSERT [WITH SCHEMA EVOLUTION] {INTO | OVERWRITE} [TABLE] name [PARTITION (...)] [(columns)] [BY NAME] query.
 
-    Or INTO name REPLACE WHERE condition query.
+    Or INTO name [AS alias] REPLACE {WHERE condition | ON condition | USING (columns)} query [AS alias].
     """
     cursor.expect("INSERT")
     evolves = cursor.accept("WITH", "SCHEMA", "EVOLUTION")
@@ -104,6 +105,8 @@ def insert(cursor: Cursor) -> Insert:
         raise UnsupportedFeature(message, details={"feature": "INSERT OVERWRITE DIRECTORY"})
     cursor.accept("TABLE")
     target = cursor.path()
+    alias = cursor.name() if cursor.accept("AS") else ""
+    replacing = _Replacing()
     partition: dict[str, exp.Expr | None] = {}
     columns: tuple[str, ...] | None = None
     replace_where: exp.Expr | None = None
@@ -117,9 +120,10 @@ def insert(cursor: Cursor) -> Insert:
             columns = _names(cursor)
         elif not overwrite and cursor.accept("REPLACE", "WHERE"):
             replace_where = _condition_before_query(cursor)
-        elif not overwrite and (cursor.looks_at("REPLACE", "USING") or cursor.looks_at("REPLACE", "ON")):
-            message = "`INSERT ... REPLACE USING` and `REPLACE ON` are not supported."
-            raise UnsupportedFeature(message, details={"feature": "REPLACE USING"})
+        elif not overwrite and cursor.accept("REPLACE", "USING"):
+            replacing.using = _names(cursor)
+        elif not overwrite and cursor.accept("REPLACE", "ON"):
+            replacing.on = _condition_before_query(cursor)
         else:
             break
     evolves = cursor.accept("WITH", "SCHEMA", "EVOLUTION") or evolves
@@ -129,8 +133,31 @@ def insert(cursor: Cursor) -> Insert:
         message = "`INSERT ... DEFAULT VALUES` is not supported."
         raise UnsupportedFeature(message, details={"feature": "DEFAULT VALUES"})
     else:
-        tree = checked_query(cursor.rest_tree())
-    return Insert(target, tree, columns, by_name, overwrite, partition, replace_where, evolves)
+        tree, replacing.alias = _aliased_query(cursor)
+    return Insert(
+        target, tree, columns, by_name, overwrite, partition, replace_where, evolves, replacing.on, replacing.using, alias, replacing.alias
+    )
+
+
+@dataclass(slots=True)
+class _Replacing:
+    """What REPLACE ON and REPLACE USING say, and the name of the query."""
+
+    on: exp.Expr | None = None
+    using: tuple[str, ...] = ()
+    alias: str = ""
+
+
+def _aliased_query(cursor: Cursor) -> tuple[exp.Expr, str]:
+    """A query, which may stand in a parenthesis and have a name then."""
+    start = cursor.index
+    if cursor.looks_at("("):
+        text = cursor.parenthesised()
+        named = cursor.accept("AS") or (cursor.at_name() and cursor.peek(1) is None)
+        if named:
+            return checked_query(parse_tree(text)), cursor.name()
+        cursor.index = start
+    return checked_query(cursor.rest_tree()), ""
 
 
 def _query_in_parenthesis(cursor: Cursor) -> bool:
@@ -167,6 +194,9 @@ def _partition(cursor: Cursor) -> dict[str, exp.Expr | None]:
 def _condition_before_query(cursor: Cursor) -> exp.Expr:
     """The condition that ends where a query begins."""
     start = cursor.peek()
+    whole = _parenthesised_condition(cursor)
+    if whole is not None:
+        return whole
     depth = 0
     while (token := cursor.peek()) is not None:
         if token.token_type is TokenType.L_PAREN:
@@ -181,6 +211,19 @@ def _condition_before_query(cursor: Cursor) -> exp.Expr:
         raise cursor.error("a condition and a query")
     where = parse_tree("SELECT 1 WHERE " + cursor.text[start.start : end.start])
     return where.args["where"].this  # type: ignore[no-any-return]  # sqlglot's args are untyped.
+
+
+def _parenthesised_condition(cursor: Cursor) -> exp.Expr | None:
+    """A condition that stands in a parenthesis right before the query, or None."""
+    begin = cursor.index
+    if not cursor.looks_at("("):
+        return None
+    text = cursor.parenthesised()
+    following = cursor.word()
+    if following in {"SELECT", "VALUES", "FROM", "WITH", "TABLE"} or (following == "(" and _query_in_parenthesis(cursor)):
+        return parse_tree("SELECT 1 WHERE " + text).args["where"].this  # type: ignore[no-any-return]  # sqlglot's args are untyped.
+    cursor.index = begin
+    return None
 
 
 def update(cursor: Cursor) -> Update:
