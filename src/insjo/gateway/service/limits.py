@@ -7,6 +7,7 @@ along is at most the slice: less is used than was allowed, never more.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,13 @@ WINDOWS_MAX: Final = 10_000
 AMOUNT_MAX: Final = 1e12
 SLICES: Final = 200
 """A server takes at most this part of an amount ahead of its requests; amounts below it are taken one request at a time."""
+
+SETTLES_WITHIN_S: Final = 5.0
+"""How long a request waits for others to give back what they reserved and did not use."""
+
+LOOK_AGAIN_S: Final = 0.05
+RETRY_AFTER_MAX_S: Final = 3600
+"""Longest wait that a refusal names: until then an admin may have raised the limit, or other servers given something back."""
 
 KEPT: Final = timedelta(days=62)
 """How long windows that ended are kept."""
@@ -97,6 +105,7 @@ class Limits:
         self._lock = threading.Lock()
         self._slack: dict[Key, int] = {}
         self._asking: set[Key] = set()
+        self._running: dict[Key, int] = {}
 
     def create(self, ctx: RequestContext, spec: LimitSpec) -> Limit:
         """Add a limit; metastore admins only.
@@ -190,12 +199,20 @@ class Limits:
         now = self._clock.now()
         key = (limit.id, ctx.principal.id if limit.subject == "each" else "", int(window(limit.period, now)[0].timestamp()))
         given = await self._take(key, limit, least, most)
+        deadline_s = self._clock.monotonic_s() + SETTLES_WITHIN_S
+        waits = limit.action == "refuse" and limit.measure != "requests"
+        while not given and waits and self._running.get(key) and self._clock.monotonic_s() < deadline_s:
+            # Requests that still run hold more than most of them will use; what they give back is worth a moment's wait.
+            await asyncio.sleep(LOOK_AGAIN_S)
+            given = await self._take(key, limit, least, most)
         if not given and limit.action == "refuse":
-            raise reached(limit, now)
+            raise reached(limit, now, held=waits and bool(self._running.get(key)))
         if not given:
             reservation.warnings += (f"{words(limit)} is used up.",)
             given = await self._threads.run(self._store.take, key, most, most, None)
         reservation.held.append((key, limit, given))
+        with self._lock:
+            self._running[key] = self._running.get(key, 0) + 1
 
     async def _take(self, key: Key, limit: Limit, least: int, most: int) -> int:
         """Take units from what this server holds, then from the database; 0 when there is too little."""
@@ -234,6 +251,9 @@ class Limits:
                 rest = self._slack.get(key, 0) + units - used
                 kept = min(rest, limit.units // SLICES)
                 self._slack[key] = kept
+                running = self._running.pop(key, 1) - 1
+                if running > 0:
+                    self._running[key] = running
                 if rest > kept:
                     surplus.append((key, rest - kept))
             if len(self._slack) > WINDOWS_MAX:
@@ -340,10 +360,12 @@ def words(limit: Limit) -> str:
     return f"The limit of {amount} {limit.measure} a {limit.period} for {whose}{where}{content}"
 
 
-def reached(limit: Limit, now: datetime) -> LimitReached:
-    """The refusal, which tells when it is worth to ask again."""
+def reached(limit: Limit, now: datetime, *, held: bool = False) -> LimitReached:
+    """The refusal, which tells when it is worth to ask again; `held` when requests that still run hold what is left."""
     ends = window(limit.period, now)[1]
-    wait_s = max(1, int((ends - now).total_seconds()) + 1)
+    wait_s = min(RETRY_AFTER_MAX_S, max(1, int((ends - now).total_seconds()) + 1))
     hint = f"It begins anew at {ends:%Y-%m-%d %H:%M} UTC; an admin can raise it."
+    if held:
+        hint, wait_s = "What is left is held by requests that still run: name `max_tokens`, and try again in a moment.", 2
     details = {"retry_after_s": wait_s, "limit_id": limit.id, "measure": limit.measure, "period": limit.period}
     return LimitReached(f"{words(limit)} is used up.", hint=hint, details=details)
