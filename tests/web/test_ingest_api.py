@@ -145,6 +145,26 @@ def test_a_load_whose_server_is_killed_comes_once(tmp_path_factory: pytest.TempP
             assert bad == [str(rows // 1000)] * 2
 
 
+def test_locations_are_allowed_by_stewards_and_used_by_those_who_may_write(server: RunningServer, admin: Door, eva: Door) -> None:
+    body = {"name": "own", "url": f"{server.url}/docs/", "volume": "main.default.uploads", "private": True}
+    assert eva.raw("POST", f"{PREFIX}/ingest/locations", body)[0] == 403
+    made = admin.call("POST", f"{PREFIX}/ingest/locations", body, status=201)
+    assert made["url"] == body["url"]
+    assert [each["name"] for each in admin.call("GET", f"{PREFIX}/ingest/locations")["locations"]] == ["own"]
+    assert eva.call("GET", f"{PREFIX}/ingest/locations")["locations"] == []
+    assert eva.raw("POST", f"{PREFIX}/ingest/locations/own/fetch", {"what": "x"})[0] == 404
+    begun = admin.call("POST", f"{PREFIX}/ingest/locations/own/fetch", {"what": "nothing-here"}, status=202)
+    deadline = time.monotonic() + WITHIN_S
+    while (told := admin.call("GET", f"{PREFIX}/ingest/fetches/{begun['run_id']}"))["state"] in {"QUEUED", "RUNNING"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert told["error_code"] in {"LOCATION_UNREACHABLE", "LOCATION_REFUSED"}
+    listed = json.loads(server.insjo("location", "list", "--json", "--data", str(server.data_dir)).stdout)
+    assert [each["name"] for each in listed] == ["own"]
+    assert eva.raw("DELETE", f"{PREFIX}/ingest/locations/own")[0] == 403
+    assert admin.raw("DELETE", f"{PREFIX}/ingest/locations/own")[0] == 204
+
+
 def test_the_command_loads_a_file_while_a_server_runs(server: RunningServer, admin: Door, tmp_path: Path) -> None:
     file = tmp_path / "seas.csv"
     file.write_text("sea;depth\nKattegatt;130\nSkagerrak;many\n", encoding="utf-8")

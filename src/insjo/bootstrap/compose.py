@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from insjo.bootstrap.storage import Storage
     from insjo.catalog.service.room import CatalogRoom
     from insjo.gateway.service.room import GatewayRoom
+    from insjo.ingest.ports import RemoteSource
+    from insjo.ingest.service.room import IngestRoom
     from insjo.jobs.service import Jobs
     from insjo.kernel.clock import Clock
     from insjo.kernel.settings import Settings
@@ -82,6 +84,7 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
         gateway=gateway,
         retrieval=retrieval,
     )
+    workspace = _workspace(folders, database, clock, access)
     return Services(
         signing_key=hashlib.blake2b(b"links", key=key, digest_size=32).digest(),
         settings=settings,
@@ -95,8 +98,8 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
         gateway=gateway,
         retrieval=retrieval,
         agents=agents,
-        ingest=IngestRoom(access=access, catalog=catalog, sql=sql, jobs=jobs),
-        workspace=_workspace(folders, database, clock, access),
+        ingest=_ingest(database, clock, access, catalog, sql, jobs, workspace),
+        workspace=workspace,
     )
 
 
@@ -201,6 +204,30 @@ def _catalog(database: Database, clock: Clock, access: Access, folders: Folders,
         files=storage.files,
         mirror=storage.mirror,
         root=folders.root,
+    )
+
+
+def _ingest(
+    database: Database, clock: Clock, access: Access, catalog: CatalogRoom, sql: SqlRoom, jobs: Jobs, workspace: WorkspaceRoom
+) -> IngestRoom:
+    """What brings data in, with what reads from other machines."""
+    from insjo.adapters.remote.databases import MySqlTables, PostgresTables
+    from insjo.adapters.remote.object_store import ObjectStores
+    from insjo.adapters.remote.web import WebFiles
+    from insjo.ingest.service.room import IngestRoom
+
+    web, objects = WebFiles(), ObjectStores()
+    sources: dict[str, RemoteSource] = {"https": web, "http": web, "postgresql": PostgresTables(), "mysql": MySqlTables()}
+    sources |= dict.fromkeys(("s3", "az", "abfss", "gs"), objects)
+    return IngestRoom(
+        database=database,
+        clock=clock,
+        access=access,
+        catalog=catalog,
+        sql=sql,
+        jobs=jobs,
+        sources=sources,
+        read_secret=workspace.secrets.get,
     )
 
 

@@ -10,7 +10,7 @@ from insjo.kernel.database import metadata
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-ROOMS_WITH_TABLES = ("access", "jobs", "catalog", "sql", "gateway", "retrieval", "workspace", "agents")
+ROOMS_WITH_TABLES = ("access", "jobs", "catalog", "sql", "gateway", "retrieval", "workspace", "ingest", "agents")
 
 
 def whole_schema() -> sa.MetaData:

@@ -1,4 +1,4 @@
-"""`insjo ingest`."""
+"""`insjo ingest` and `insjo location`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from insjo.cli.checks import settings_of
-from insjo.cli.output import print_json
+from insjo.cli.output import print_json, print_table
 from insjo.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -36,6 +36,47 @@ def ingest(words: argparse.Namespace) -> int:
         print(f"{done['rows']} rows are in `{done['target']}`.")
         if done.get("quarantine_table"):
             print(f"{done['quarantined']} rows did not fit; they lie in `{done['quarantine_table']}` with line and reason.")
+    return 0
+
+
+def location_add(words: argparse.Namespace) -> int:
+    """Allow a place."""
+    from insjo.bootstrap.command import opened
+
+    with opened(settings_of(words).settings, "admin") as (services, ctx):
+        made = services.ingest.locations.create(
+            ctx, words.name, words.url, words.volume, secret=words.secret, private=words.private, comment=words.comment
+        )
+    if words.json:
+        print_json({"name": made.name, "url": made.url, "volume": made.volume})
+    else:
+        print(f"Files and tables of `{made.url}` may be fetched into `{made.volume}`.")
+    return 0
+
+
+def location_list(words: argparse.Namespace) -> int:
+    """List the places that are allowed."""
+    from insjo.bootstrap.command import opened
+
+    with opened(settings_of(words).settings, "admin") as (services, ctx):
+        found = services.ingest.locations.list(ctx)
+    if words.json:
+        print_json([{"name": each.name, "url": each.url, "volume": each.volume, "private": each.private} for each in found])
+    else:
+        print_table(["name", "url", "volume"], [(each.name, each.url, each.volume) for each in found])
+    return 0
+
+
+def location_remove(words: argparse.Namespace) -> int:
+    """Allow a place no longer."""
+    from insjo.bootstrap.command import opened
+
+    with opened(settings_of(words).settings, "admin") as (services, ctx):
+        services.ingest.locations.delete(ctx, words.name)
+    if words.json:
+        print_json({"name": words.name, "removed": True})
+    else:
+        print(f"Nothing is fetched from `{words.name}` any more.")
     return 0
 
 

@@ -149,7 +149,7 @@ def _add_work_commands(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_ingest(commands: Commands[argparse.ArgumentParser]) -> None:
-    """`ingest`."""
+    """`ingest`, `location`."""
     ingest = _command(commands, "ingest", "insjo.cli.ingest:ingest", "Load a file into a table.")
     ingest.add_argument("file", help="a file of this machine, or a path of a volume: /Volumes/catalog/schema/volume/...")
     ingest.add_argument("--table", required=True, help="catalog.schema.table")
@@ -165,6 +165,18 @@ def _add_ingest(commands: Commands[argparse.ArgumentParser]) -> None:
     ingest.add_argument("--no-quarantine", action="store_true", help="stop at the first bad row instead of setting bad rows apart")
     ingest.add_argument("--accept-drift", action="store_true", help="let the load change the columns of the table")
     ingest.add_argument("--user", default="admin", help="load it with this user's rights (default: admin)")
+    location = _group(commands, "location", "Places outside from which files and tables may be fetched.")
+    add = _command(location, "add", "insjo.cli.ingest:location_add", "Allow a place for one volume.")
+    add.add_argument("name")
+    add.add_argument(
+        "url", help="https://host/folder/, s3://bucket/folder/, az://..., abfss://..., postgresql://user@host/db or mysql://user@host/db"
+    )
+    add.add_argument("--volume", required=True, help="catalog.schema.volume; who may write to it may fetch")
+    add.add_argument("--secret", default="", help="scope/key of the secret with the token, the keys or the password")
+    add.add_argument("--private", action="store_true", help="allow addresses of this machine and its own networks")
+    add.add_argument("--comment", default="")
+    _command(location, "list", "insjo.cli.ingest:location_list", "List the places that are allowed.")
+    _command(location, "remove", "insjo.cli.ingest:location_remove", "Allow a place no longer.").add_argument("name")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     import pyarrow as pa
 
@@ -136,3 +137,43 @@ class LoadResult:
     quarantined: int
     target: str
     quarantine_table: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place outside from which a steward lets files or tables be fetched into one volume.
+
+    Attributes:
+        url: Prefix of files (`https://`, `s3://`, `az://`, `abfss://`, `gs://`) or a database (`postgresql://user@host/db`, `mysql://`).
+        volume: Full name of the volume; who may write to it may fetch.
+        secret: `scope/key` of a secret with the token, the settings or the password; empty for none.
+        private: Addresses of this machine and its networks are allowed.
+    """
+
+    id: str
+    name: str
+    url: str
+    volume: str
+    volume_id: str
+    secret: str
+    private: bool
+    comment: str
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Something that is being fetched.
+
+    Attributes:
+        name: A name for the file.
+        chunks: Its content, once.
+        size_bytes: 0 when it is not known.
+        types: Databricks types of the columns of a table.
+    """
+
+    name: str
+    chunks: Iterator[bytes]
+    size_bytes: int = 0
+    types: Mapping[str, str] = field(default_factory=dict)

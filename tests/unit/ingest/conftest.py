@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from insjo.adapters.duckdb.engine import DuckDbEngine
+from insjo.adapters.remote.databases import MySqlTables, PostgresTables
+from insjo.adapters.remote.object_store import ObjectStores
+from insjo.adapters.remote.web import WebFiles
 from insjo.ingest.service.room import IngestRoom
 from insjo.ingest.types import LoadSpec, Mode, Source
 from insjo.jobs.service import Jobs
@@ -17,6 +20,8 @@ from insjo.kernel.clock import SystemClock
 from tests.support.desk import Desk, open_desk, open_engine
 
 WITHIN_S = 60.0
+SECRETS: dict[str, bytes] = {}
+"""Values by `scope/key`, for the tests of one module."""
 
 
 @dataclass
@@ -46,7 +51,16 @@ def dock(shared_engine: tuple[DuckDbEngine, Path], request: pytest.FixtureReques
     engine, root = shared_engine
     with open_desk(root / f"{abs(hash(request.node.nodeid)):x}", engine) as desk:
         jobs = Jobs(database=desk.lake.database, clock=SystemClock(), access=desk.lake.access)
-        room = IngestRoom(access=desk.lake.access, catalog=desk.lake.room, sql=desk.room, jobs=jobs)
+        room = IngestRoom(
+            database=desk.lake.database,
+            clock=SystemClock(),
+            access=desk.lake.access,
+            catalog=desk.lake.room,
+            sql=desk.room,
+            jobs=jobs,
+            sources={"http": WebFiles(), "https": WebFiles(), "postgresql": PostgresTables(), "mysql": MySqlTables(), "s3": ObjectStores()},
+            read_secret=lambda _, scope, key: SECRETS[f"{scope}/{key}"],
+        )
         jobs.start()
         try:
             yield Dock(desk, jobs, room)

@@ -14,7 +14,7 @@ from insjo.web.insjo.governance import PREFIX
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
-    from insjo.ingest.types import Inspection
+    from insjo.ingest.types import Inspection, Location
     from insjo.jobs.types import Run
 
 PAGE_SIZE = 50
@@ -43,6 +43,56 @@ class LoadBody(msgspec.Struct):
     keys: list[str] = msgspec.field(default_factory=list)
     quarantine: bool = True
     accept_drift: bool = False
+
+
+class LocationBody(msgspec.Struct):
+    """A location to allow."""
+
+    name: str
+    url: str
+    volume: str
+    secret: str = ""
+    private: bool = False
+    comment: str = ""
+
+
+class FetchBody(msgspec.Struct):
+    """What to fetch: a path below the location, or the name of a table."""
+
+    what: str
+
+
+def location_body(location: Location) -> dict[str, Any]:
+    """A location as JSON; of its secret only the name is told."""
+    return {
+        "name": location.name,
+        "url": location.url,
+        "volume": location.volume,
+        "secret": location.secret,
+        "private": location.private,
+        "comment": location.comment,
+        "created_at": location.created_at.isoformat(),
+        "created_by": location.created_by,
+    }
+
+
+def fetch_body(run: Run) -> dict[str, Any]:
+    """A fetch as JSON; `path`, and for tables `types`, are known once it has succeeded."""
+    told = load_body(run)
+    kept = (
+        "run_id",
+        "title",
+        "state",
+        "owner",
+        "created_at",
+        "ended_at",
+        "progress_done",
+        "progress_total",
+        "message",
+        "error",
+        "error_code",
+    )
+    return {key: told[key] for key in kept} | {"path": run.result.get("path") or "", "types": run.result.get("types") or {}}
 
 
 def inspection_body(found: Inspection) -> dict[str, Any]:
@@ -135,7 +185,52 @@ async def cancel_load(call: Call) -> Response:
     return JSONResponse(load_body(await call.run(call.services.ingest.loads.cancel, call.ctx, call.path("run_id"))))
 
 
+async def list_locations(call: Call) -> Response:
+    """Locations into whose volumes the caller may write."""
+    found = await call.run(call.services.ingest.locations.list, call.ctx)
+    return JSONResponse({"locations": [location_body(each) for each in found]})
+
+
+async def create_location(call: Call) -> Response:
+    """Allow a place from which files or tables may be fetched into a volume; stewards only."""
+    body = await call.json(LocationBody)
+    made = await call.run(
+        call.services.ingest.locations.create,
+        call.ctx,
+        body.name,
+        body.url,
+        body.volume,
+        secret=body.secret,
+        private=body.private,
+        comment=body.comment,
+    )
+    return JSONResponse(location_body(made), status_code=201)
+
+
+async def delete_location(call: Call) -> Response:
+    """Allow a place no longer; stewards only."""
+    await call.run(call.services.ingest.locations.delete, call.ctx, call.path("name"))
+    return Response(status_code=204)
+
+
+async def begin_fetch(call: Call) -> Response:
+    """Fetch a file or a table into the volume of the location, in the background."""
+    body = await call.json(FetchBody)
+    run = await call.run(call.services.ingest.locations.fetch, call.ctx, call.path("name"), body.what)
+    return JSONResponse(fetch_body(run), status_code=202)
+
+
+async def get_fetch(call: Call) -> Response:
+    """How far a fetch is, and where the file lies."""
+    return JSONResponse(fetch_body(await call.run(call.services.ingest.locations.fetched, call.ctx, call.path("run_id"))))
+
+
 ROUTES = (
+    DoorRoute("GET", f"{PREFIX}/ingest/locations", list_locations, "insjo"),
+    DoorRoute("POST", f"{PREFIX}/ingest/locations", create_location, "insjo"),
+    DoorRoute("DELETE", f"{PREFIX}/ingest/locations/{{name}}", delete_location, "insjo"),
+    DoorRoute("POST", f"{PREFIX}/ingest/locations/{{name}}/fetch", begin_fetch, "insjo"),
+    DoorRoute("GET", f"{PREFIX}/ingest/fetches/{{run_id}}", get_fetch, "insjo"),
     DoorRoute("POST", f"{PREFIX}/ingest/inspect", inspect, "insjo"),
     DoorRoute("GET", f"{PREFIX}/ingest/loads", list_loads, "insjo"),
     DoorRoute("POST", f"{PREFIX}/ingest/loads", begin_load, "insjo"),

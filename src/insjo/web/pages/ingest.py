@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from insjo.access.types import Privilege, SecurableKind
 from insjo.ingest.types import LoadSpec, Mode, Source
@@ -24,6 +24,9 @@ FORMATS = ("csv", "json", "parquet", "excel", "avro", "orc", "sqlite")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\\t", "pipe": "|"}
 ENCODINGS = ("utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15", "cp850")
 TYPES = ("string", "int", "bigint", "double", "decimal(18,2)", "boolean", "date", "timestamp", "timestamp_ntz")
+TYPE = re.compile(
+    r"(?:tinyint|smallint|int|bigint|float|double|boolean|date|timestamp|timestamp_ntz|string|binary|decimal\(\d{1,2},\d{1,2}\))"
+)
 COLUMNS_MAX = 150
 LOADS_SHOWN = 10
 _FITTING = {
@@ -47,8 +50,11 @@ async def _start(call: Call, *, error: InsjoError | None = None, status: int = 2
     schemas = await _schemas(call)
     chosen = call.query("schema").lower()
     volume = await _uploads_of(call, chosen) if chosen else None
+    locations = await call.run(call.services.ingest.locations.list, call.ctx)
     loads = (await call.run(call.services.ingest.loads.list, call.ctx, PageRequest(LOADS_SHOWN))).items
-    return await page(call, "pages/ingest.html", status, schemas=schemas, chosen=chosen, volume=volume, error=error, loads=loads)
+    return await page(
+        call, "pages/ingest.html", status, schemas=schemas, chosen=chosen, volume=volume, error=error, loads=loads, locations=locations
+    )
 
 
 async def _schemas(call: Call) -> list[str]:
@@ -139,7 +145,7 @@ def choices_of(given: Any) -> Choices:  # noqa: ANN401  # As above.
     options = {key: given.get(key) or "" for key in ("header", "delimiter", "encoding", "nullValue", "sheetName", "table_in_file")}
     if (inner := options.pop("table_in_file")) and given.get("format") == "sqlite":
         options["table"] = inner
-    types = {key.removeprefix("type:"): value for key, value in given.items() if key.startswith("type:") and value in TYPES}
+    types = {key.removeprefix("type:"): value for key, value in given.items() if key.startswith("type:") and TYPE.fullmatch(value)}
     mode = given.get("mode") or ""
     kept = {key: value for key, value in options.items() if value and key in _FITTING.get(given.get("format") or "csv", frozenset())}
     return Choices(
@@ -171,6 +177,26 @@ async def load(call: Call) -> Response:
     return redirect(f"/ingest/runs/{run.id}")
 
 
+async def fetch(call: Call) -> Response:
+    """Fetch a file or a table from a location, in the background."""
+    form = await form_of(call)
+    try:
+        run = await call.run(call.services.ingest.locations.fetch, call.ctx, form.get("location", ""), form.get("what", ""))
+    except InsjoError as error:
+        return await _start(call, error=error, status=400)
+    return redirect(f"/ingest/fetches/{run.id}")
+
+
+async def fetch_state(call: Call) -> Response:
+    """How far the fetch is; once the file is there, the page leads to it."""
+    run = await call.run(call.services.ingest.locations.fetched, call.ctx, call.path("id"))
+    part = call.request.headers.get("hx-request") == "true"
+    types = run.result.get("types")
+    chosen = {f"type:{name}": kind for name, kind in types.items()} if isinstance(types, dict) else {}
+    href = "/ingest/preview?" + urlencode({"path": str(run.result.get("path") or ""), **chosen})
+    return await page(call, "pages/ingest_fetch_state.html" if part else "pages/ingest_fetch.html", run=run, href=href)
+
+
 async def run_state(call: Call) -> Response:
     """How far the load is; the page asks again by itself until it has ended."""
     run = await call.run(call.services.ingest.loads.get, call.ctx, call.path("id"))
@@ -193,6 +219,8 @@ ROUTES = (
     DoorRoute("POST", "/ingest", prepare, "page"),
     DoorRoute("GET", "/ingest/preview", preview, "page"),
     DoorRoute("POST", "/ingest/load", load, "page"),
+    DoorRoute("POST", "/ingest/fetch", fetch, "page"),
+    DoorRoute("GET", "/ingest/fetches/{id}", fetch_state, "page"),
     DoorRoute("GET", "/ingest/runs/{id}", run_state, "page"),
     DoorRoute("POST", "/ingest/runs/{id}/cancel", cancel, "page"),
 )

@@ -1,0 +1,1 @@
+"""Files and tables of other machines, from places that a steward has allowed."""
