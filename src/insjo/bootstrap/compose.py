@@ -53,7 +53,6 @@ def open_access(settings: Settings) -> Iterator[Access]:
 def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     """All services of an installation; nothing listens yet, and but for the SQL workers nothing runs in the background."""
     from insjo.agents.service.room import AgentsRoom
-    from insjo.ingest.service.room import IngestRoom
     from insjo.web.types import Services
 
     key = master_key(folders)
