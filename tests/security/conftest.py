@@ -103,6 +103,8 @@ def _fill(admin: Door) -> dict[str, str]:
     loading = {"path": f"{folder}/{CANARY}.txt", "target": target, "format": "csv", "options": {"header": "false"}}
     load = admin.call("POST", "/api/insjo/v1/ingest/loads", loading)
     assert load.status == HTTPStatus.ACCEPTED, load.text
+    place = {"name": CANARY, "url": f"https://{CANARY}.example/{CANARY}/", "volume": f"{CANARY}_cat.{CANARY}_sch.{CANARY}_vol"}
+    assert admin.call("POST", "/api/insjo/v1/ingest/locations", place).status == HTTPStatus.CREATED
     token = admin.call("POST", "/api/2.0/token/create", {"comment": CANARY}).json()
     me = admin.call("GET", "/api/2.0/preview/scim/v2/Me").json()
     return _furnish(admin) | {
