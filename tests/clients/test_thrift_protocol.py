@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import time
+import urllib.request
 
 import pyarrow as pa
 import pytest
@@ -12,7 +14,7 @@ from insjo.web.thrift import messages
 from insjo.web.thrift.binary import Kind, MessageKind, Reader
 from insjo.web.thrift.messages import OperationState, StatusCode
 from tests.clients.conftest import Site
-from tests.support.thrift import Driver, columns_of, error_of, message, rows_of
+from tests.support.thrift import Driver, answer_of, columns_of, error_of, message, rows_of
 
 WITHIN_S = 60
 
@@ -160,6 +162,18 @@ def test_what_jdbc_asks(driver: Driver) -> None:
     quote = driver.call("GetInfo", messages.GetInfoReq(driver.session, 29), messages.GetInfoResp)
     assert quote.info_value is not None
     assert quote.info_value.string_value == "`"
+
+
+def test_a_token_may_come_as_the_password_of_the_user_token(site: Site, driver: Driver) -> None:
+    basic = base64.b64encode(f"token:{driver.token}".encode()).decode()
+    body = message("OpenSession", messages.OpenSessionReq())
+    for path in ("warehouses/", "endpoints/"):
+        address = f"{site.server.url}/sql/1.0/{path}{driver.warehouse_id}"
+        request = urllib.request.Request(address, data=body, headers={"authorization": f"Basic {basic}"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            told = answer_of(answer.read(), "OpenSession", messages.OpenSessionResp)
+        assert told.session_handle is not None
+    assert driver.post(body, f"/sql/protocolv1/o/0/{driver.warehouse_id}").status == 200
 
 
 def test_a_method_that_is_not_served_is_named(driver: Driver) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SESSIONS_MAX = 5000
 SESSIONS_OF_ONE_MAX = 200
 IDLE_S_MAX = 8 * 3600
+FORGOTTEN_S_MIN = 600
+"""A session that nobody used for so long may be ended to make room for another of its owner."""
+
 VIEWS_MAX = 200
 VARIABLES_MAX = 200
 
@@ -158,6 +161,7 @@ class Sessions:
         )
         with self._lock:
             self._end_idle(now_s)
+            self._end_forgotten(ctx.principal.id, now_s)
             own = sum(1 for each in self._sessions.values() if each.owner.id == ctx.principal.id)
             if own >= SESSIONS_OF_ONE_MAX or len(self._sessions) >= SESSIONS_MAX:
                 message = "There are too many open sessions."
@@ -199,6 +203,17 @@ class Sessions:
         use_catalog = (catalog or DEFAULT_CATALOG).lower()
         use_schema = (schema or DEFAULT_SCHEMA).lower()
         return OpenSession("", ctx.principal, warehouse_id, use_catalog, use_schema, now, now, self._clock.monotonic_s())
+
+    def _end_forgotten(self, owner_id: str, now_s: float) -> None:
+        """Make room when somebody has too many, by ending the one used least lately; the lock is held.
+
+        Programs that die do not close their sessions: without this a job that crashes every few minutes would lock its owner out.
+        """
+        own = [each for each in self._sessions.values() if each.owner.id == owner_id]
+        if len(own) >= SESSIONS_OF_ONE_MAX:
+            oldest = min(own, key=lambda each: each.used_s)
+            if now_s - oldest.used_s > FORGOTTEN_S_MIN:
+                del self._sessions[oldest.id]
 
     def _end_idle(self, now_s: float) -> None:
         """Forget sessions that nobody used for long; the lock is held."""
