@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,6 @@ class Desk:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.database = Database(url)
-        whole_schema().create_all(self.database.engine)
         self.clock = Turnable()
         self.access = Access(database=self.database, clock=self.clock, settings=Settings(data_dir=str(folder)), key=KEY)
         admin = self.access.bootstrap()
@@ -57,13 +57,36 @@ class Desk:
         return {each.name for each in (self.folder / "workspace").glob("*") if each.is_file()}
 
 
+def _with_schema(url: str) -> None:
+    database = Database(url)
+    whole_schema().create_all(database.engine)
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema, of which each test gets a copy."""
+    path = tmp_path_factory.mktemp("template") / "insjo.db"
+    _with_schema(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """Name of a database with the schema, of which each test gets a copy."""
+    name = postgres_server.create_database()
+    _with_schema(postgres_server.url(name))
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "insjo.db")
         made = Desk(tmp_path, f"sqlite:///{tmp_path / 'insjo.db'}")
     else:
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        made = Desk(tmp_path, server.url(server.create_database()))
+        made = Desk(tmp_path, server.url(server.create_database(request.getfixturevalue("postgres_template"))))
     yield made
     made.access.close()
     made.database.close()

@@ -225,6 +225,25 @@ def test_a_dashboard_from_draft_to_publication_to_trash(desk: Desk) -> None:
         desk.room.dashboards.get(desk.anna, made.id)
 
 
+def test_a_dashboard_goes_out_and_comes_in_as_a_file(desk: Desk) -> None:
+    made = desk.room.objects.put(desk.anna, "/Users/anna/Sales.lvdash.json", b'{"pages": []}')
+    assert made.kind is ObjectKind.DASHBOARD
+    (listed,) = desk.room.dashboards.list(desk.anna).items
+    assert (listed.display_name, listed.id) == ("Sales", made.id)
+    assert content(desk, desk.anna, made.path) == b'{"pages": []}'
+    with pytest.raises(PathTaken):
+        desk.room.objects.put(desk.anna, made.path, b"{}")
+    desk.room.objects.put(desk.anna, made.path, b'{"datasets": []}', overwrite=True)
+    assert desk.room.dashboards.get(desk.anna, made.id).serialized == '{"datasets": []}'
+    with pytest.raises(InvalidDocument):
+        desk.room.objects.put(desk.anna, "/Users/anna/Bad.lvdash.json", b"\xff\x00")
+    with pytest.raises(FolderReserved):
+        desk.room.objects.put(desk.anna, "/Top.lvdash.json", b"{}")
+    with pytest.raises(PathNotFound):
+        desk.room.objects.read(desk.bo, made.path)
+    assert desk.contents() == set()
+
+
 @pytest.mark.parametrize("document", ["[]", "{", "1", "[" * 100_000, '{"a": ' * 5000])
 def test_documents_that_are_none(desk: Desk, document: str) -> None:
     with pytest.raises(InvalidDocument):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from insjo.access.types import METASTORE_ID, Privilege
 from insjo.workspace import store
 from insjo.workspace.errors import FormatUnsupported, InvalidWorkspacePath, PathNotFound, PathTaken, WrongObjectKind
+from insjo.workspace.service.dashboards import ENDING
 from insjo.workspace.service.tree import ENTRIES_MAX, VIRTUAL, normal_path
 from insjo.workspace.types import LANGUAGES, ROOT, USERS, ObjectKind, WorkspaceObject
 
@@ -109,6 +110,8 @@ class Objects:
             FormatUnsupported: For the formats of notebook archives.
         """
         wanted = normal_path(path)
+        if form.upper() == "AUTO" and wanted.lower().endswith(ENDING):
+            return self._put_dashboard(ctx, wanted, content, overwrite=overwrite)
         kind, language = _kind_of(wanted, content, form.upper(), language.upper())
         if kind is ObjectKind.NOTEBOOK and form.upper() != "SOURCE":
             wanted = _without_ending(wanted)
@@ -129,6 +132,21 @@ class Objects:
         finally:
             self._tree.forget(old)
         return self.get(ctx, wanted)
+
+    def _put_dashboard(self, ctx: RequestContext, path: str, content: bytes, *, overwrite: bool) -> WorkspaceObject:
+        """Make a dashboard of its document, or replace the draft of one."""
+        document = content.decode("utf-8", "replace")
+        existing = self._existing(ctx, path)
+        if existing is not None and not (overwrite and existing.kind is ObjectKind.DASHBOARD):
+            message = f"A {existing.kind.noun} stands at `{path}` already."
+            raise PathTaken(message, hint="Choose another path, or ask to overwrite it.")
+        if existing is not None:
+            self._dashboards.update(ctx, existing.id, serialized=document)
+        else:
+            folder, _, name = path.rpartition("/")
+            self._tree.parent_for(ctx, path)
+            self._dashboards.create(ctx, name[: -len(ENDING)], serialized=document, parent_path=folder)
+        return self.get(ctx, path)
 
     def _point(
         self, ctx: RequestContext, existing: WorkspaceObject | None, path: str, parent_id: str, kind: ObjectKind, **columns: object
@@ -153,16 +171,18 @@ class Objects:
             return None
 
     def read(self, ctx: RequestContext, path: str, *, form: str = "SOURCE") -> tuple[WorkspaceObject, Iterator[bytes]]:
-        """A file and its content; needs SELECT.
+        """A file and its content, of a dashboard its document; needs SELECT.
 
         Raises:
-            WrongObjectKind: It is a folder, a query or a dashboard.
+            WrongObjectKind: It is a folder or a query.
             FormatUnsupported: For the formats of notebook archives.
         """
         if form.upper() not in RAW_FORMATS:
             message = f"Exporting as `{form[:40]}` is not implemented by Insjö."
             raise FormatUnsupported(message, hint="Use SOURCE or AUTO.")
         found = self._tree.find(ctx, path, Privilege.SELECT)
+        if found.kind is ObjectKind.DASHBOARD:
+            return found, iter([self._dashboards.get(ctx, found.id).serialized.encode()])
         with self._tree.database.read() as connection:
             content = store.fetch_content(connection, found.id)
         if content is None:
