@@ -61,7 +61,7 @@ MESSAGES: dict[str, list[Any]] = {
 }
 FAULTS = [Fault.RESET, Fault.GARBAGE, Fault.NO_JSON, Fault.RESET_MID_STREAM]
 STATUSES = [400, 404, 409, 422, 429, 500, 502, 503]
-THOROUGH = ("plain", "swedish", "lines")
+THOROUGH = ("plain", "swedish", "lines", "markup")
 
 
 def cases() -> Iterator[tuple[dict[str, Any], str]]:
