@@ -164,6 +164,25 @@ def test_what_jdbc_asks(driver: Driver) -> None:
     assert quote.info_value.string_value == "`"
 
 
+def test_keys_are_told(driver: Driver) -> None:
+    parents, children = "main.default.key_parents", "main.default.key_children"
+    own = "CONSTRAINT parents_key PRIMARY KEY (id, other)"
+    other = f"CONSTRAINT to_parents FOREIGN KEY (a, b) REFERENCES {parents} (id, other)"
+    for text in (
+        f"CREATE OR REPLACE TABLE {parents} (id INT NOT NULL, other INT NOT NULL, {own})",
+        f"CREATE OR REPLACE TABLE {children} (a INT, b INT, {other})",
+    ):
+        assert not error_of(driver.execute(text)), text
+    keys = rows_of(driver.ask("GetPrimaryKeys", catalog_name="main", schema_name="default", object_name="key_parents"))
+    assert keys[3:] == [["id", "other"], [1, 2], ["parents_key", "parents_key"]]
+    wanted = {"foreign_catalog_name": "main", "foreign_schema_name": "default", "foreign_table_name": "KEY_CHILDREN"}
+    found = rows_of(driver.ask("GetCrossReference", messages.GetCrossReferenceReq, **wanted))
+    assert (found[2][0], found[3], found[6][0], found[7]) == ("key_parents", ["id", "other"], "key_children", ["a", "b"])
+    assert (found[8], found[11][0], found[12][0]) == ([1, 2], "to_parents", "parents_key")
+    absent = {"parent_table_name": "key_children"}
+    assert not any(rows_of(driver.ask("GetCrossReference", messages.GetCrossReferenceReq, **absent)))
+
+
 def test_a_token_may_come_as_the_password_of_the_user_token(site: Site, driver: Driver) -> None:
     basic = base64.b64encode(f"token:{driver.token}".encode()).decode()
     body = message("OpenSession", messages.OpenSessionReq())

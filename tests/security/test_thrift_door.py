@@ -51,6 +51,8 @@ def test_what_an_outsider_may_not_see_does_not_exist(guarded: Guarded, outsider:
         outsider.ask("GetTables", messages.GetTablesReq),
         outsider.ask("GetColumns", messages.GetColumnsReq),
         outsider.ask("GetFunctions"),
+        outsider.ask("GetPrimaryKeys"),
+        outsider.ask("GetCrossReference", messages.GetCrossReferenceReq),
         outsider.ask("GetTables", messages.GetTablesReq, catalog_name=guarded.ids["catalog"]),
         outsider.ask("GetColumns", messages.GetColumnsReq, catalog_name=guarded.ids["catalog"], object_name=guarded.ids["table"]),
     ]

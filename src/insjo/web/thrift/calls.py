@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         FetchResultsReq,
         FetchResultsResp,
         GetColumnsReq,
+        GetCrossReferenceReq,
         GetInfoReq,
         GetOperationStatusReq,
         GetOperationStatusResp,
@@ -297,3 +298,13 @@ async def get_functions(call: Call, request: NamedReq) -> OperationResp:
 async def get_type_info(call: Call, request: SessionReq) -> OperationResp:
     """GetTypeInfo."""
     return await _ask(call, request.session_handle, OperationType.GET_TYPE_INFO, metadata.type_facts(), request.get_direct_results)
+
+
+async def get_primary_keys(call: Call, request: NamedReq) -> OperationResp:
+    """GetPrimaryKeys."""
+    return await _ask(call, request.session_handle, OperationType.UNKNOWN, metadata.primary_keys(request), request.get_direct_results)
+
+
+async def get_cross_reference(call: Call, request: GetCrossReferenceReq) -> OperationResp:
+    """GetCrossReference."""
+    return await _ask(call, request.session_handle, OperationType.UNKNOWN, metadata.cross_reference(request), request.get_direct_results)

@@ -52,6 +52,8 @@ METHODS = {
     "GetTableTypes": Method(messages.SessionReq, messages.OperationResp, calls.get_table_types),
     "GetColumns": Method(messages.GetColumnsReq, messages.OperationResp, calls.get_columns),
     "GetFunctions": Method(messages.NamedReq, messages.OperationResp, calls.get_functions),
+    "GetPrimaryKeys": Method(messages.NamedReq, messages.OperationResp, calls.get_primary_keys),
+    "GetCrossReference": Method(messages.GetCrossReferenceReq, messages.OperationResp, calls.get_cross_reference),
     "GetOperationStatus": Method(messages.GetOperationStatusReq, messages.GetOperationStatusResp, calls.get_operation_status),
     "CancelOperation": Method(messages.OperationReq, messages.StatusResp, calls.cancel_operation),
     "CloseOperation": Method(messages.OperationReq, messages.StatusResp, calls.close_operation),

@@ -46,6 +46,7 @@ class OperationType(IntEnum):
     GET_TABLE_TYPES = 5
     GET_COLUMNS = 6
     GET_FUNCTIONS = 7
+    UNKNOWN = 8
 
 
 class RowSetType(IntEnum):
@@ -505,6 +506,20 @@ class GetColumnsReq(NamedReq):
     """Columns of tables."""
 
     column_name: Annotated[str | None, Wire(5, TEXT)] = None
+
+
+@dataclass(slots=True)
+class GetCrossReferenceReq:
+    """Foreign keys from one table to another; what is left out is not asked for."""
+
+    session_handle: Annotated[SessionHandle | None, Wire(1, struct_of("SessionHandle"))] = None
+    parent_catalog_name: Annotated[str | None, Wire(2, TEXT)] = None
+    parent_schema_name: Annotated[str | None, Wire(3, TEXT)] = None
+    parent_table_name: Annotated[str | None, Wire(4, TEXT)] = None
+    foreign_catalog_name: Annotated[str | None, Wire(5, TEXT)] = None
+    foreign_schema_name: Annotated[str | None, Wire(6, TEXT)] = None
+    foreign_table_name: Annotated[str | None, Wire(7, TEXT)] = None
+    get_direct_results: Annotated[DirectResultsWanted | None, Wire(1281, struct_of("DirectResultsWanted"))] = None
 
 
 @dataclass(slots=True)

@@ -19,10 +19,10 @@ from insjo.sql.types import ResultColumn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from insjo.catalog.types import Column
+    from insjo.catalog.types import Column, Key, Table
     from insjo.kernel.context import RequestContext
     from insjo.kernel.patterns import Token
-    from insjo.web.thrift.messages import GetColumnsReq, GetTablesReq, NamedReq
+    from insjo.web.thrift.messages import GetColumnsReq, GetCrossReferenceReq, GetTablesReq, NamedReq
     from insjo.web.types import Services
 
     Row = tuple[object, ...]
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 ROWS_MAX = 500_000
 INFORMATION_SCHEMA = "information_schema"
 NULLABLE, NOT_NULLABLE = 1, 0
+PRIMARY_KEY = "PRIMARY KEY"
+NO_ACTION, NOT_DEFERRABLE = 3, 7
+"""JDBC's `importedKeyNoAction` and `importedKeyNotDeferrable`."""
+
 DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 ARROW = {"string": pa.string(), "int": pa.int32(), "smallint": pa.int16(), "boolean": pa.bool_()}
 
@@ -174,6 +178,57 @@ def functions(request: NamedReq) -> Question:
     return Question((*((each, "string") for each in shape), ("FUNCTION_TYPE", "int"), ("SPECIFIC_NAME", "string")), rows)
 
 
+def primary_keys(request: NamedReq) -> Question:
+    """GetPrimaryKeys."""
+    wanted = _Named(request.catalog_name, request.schema_name, request.object_name)
+
+    def rows(services: Services, ctx: RequestContext) -> Iterator[Row]:
+        for table in services.catalog.information.survey(ctx):
+            for key in table.keys if wanted.fits(table) else ():
+                if key.kind == PRIMARY_KEY:
+                    for position, column in enumerate(key.columns, start=1):
+                        yield (table.catalog, table.schema, table.name, column, position, key.name)
+
+    shape = ("TABLE_CAT", "TABLE_SCHEM", "TABLE_NAME", "COLUMN_NAME")
+    return Question((*((each, "string") for each in shape), ("KEY_SEQ", "smallint"), ("PK_NAME", "string")), rows)
+
+
+def cross_reference(request: GetCrossReferenceReq) -> Question:
+    """GetCrossReference: foreign keys whose both ends the caller may see."""
+    parents = _Named(request.parent_catalog_name, request.parent_schema_name, request.parent_table_name)
+    children = _Named(request.foreign_catalog_name, request.foreign_schema_name, request.foreign_table_name)
+
+    def rows(services: Services, ctx: RequestContext) -> Iterator[Row]:
+        seen = {each.id: each for each in services.catalog.information.survey(ctx)}
+        for child in seen.values():
+            for key in child.keys if children.fits(child) else ():
+                parent = seen.get(key.parent_id)
+                if parent is not None and parents.fits(parent):
+                    yield from _key_rows(parent, child, key)
+
+    ends = (
+        "PKTABLE_CAT",
+        "PKTABLE_SCHEM",
+        "PKTABLE_NAME",
+        "PKCOLUMN_NAME",
+        "FKTABLE_CAT",
+        "FKTABLE_SCHEM",
+        "FKTABLE_NAME",
+        "FKCOLUMN_NAME",
+    )
+    rules = ("KEY_SEQ", "UPDATE_RULE", "DELETE_RULE")
+    names = (("FK_NAME", "string"), ("PK_NAME", "string"), ("DEFERRABILITY", "smallint"))
+    return Question((*((each, "string") for each in ends), *((each, "smallint") for each in rules), *names), rows)
+
+
+def _key_rows(parent: Table, child: Table, key: Key) -> Iterator[Row]:
+    """Pairs of columns of a foreign key."""
+    own = next((each.name for each in parent.keys if each.kind == PRIMARY_KEY), None)
+    for position, (column, other) in enumerate(zip(key.columns, key.parent_columns, strict=False), start=1):
+        ends = (parent.catalog, parent.schema, parent.name, other, child.catalog, child.schema, child.name, column)
+        yield (*ends, position, NO_ACTION, NO_ACTION, key.name, own, NOT_DEFERRABLE)
+
+
 def table_types() -> Question:
     """GetTableTypes."""
     return Question((("TABLE_TYPE", "string"),), lambda _services, _ctx: [("TABLE",), ("VIEW",)])
@@ -228,6 +283,18 @@ class Pattern:
     def fits(self, name: str) -> bool:
         """Whether a name fits."""
         return self._all or fits(self._tokens, name)
+
+
+class _Named:
+    """A table by its name; parts that are left out fit all."""
+
+    def __init__(self, catalog: str | None, schema: str | None, name: str | None) -> None:
+        self._parts = (catalog or "", schema or "", name or "")
+
+    def fits(self, table: Table) -> bool:
+        """Whether it is the one."""
+        own = (table.catalog, table.schema, table.name)
+        return all(not wanted or wanted.lower() == each.lower() for wanted, each in zip(self._parts, own, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
