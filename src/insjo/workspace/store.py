@@ -237,11 +237,6 @@ def delete_secrets(connection: sa.Connection, scope_id: str, key: str | None = N
     return connection.execute(gone).rowcount
 
 
-def fetch_ids(connection: sa.Connection, query: sa.Select[tuple[str]], limit: int) -> list[str]:
-    """What a query of identifiers finds."""
-    return [str(row[0]) for row in connection.execute(query.limit(limit))]
-
-
 def publication_of(row: Mapping[str, Any]) -> Publication | None:
     """What was published of a dashboard."""
     kept = row["published"]

@@ -126,6 +126,11 @@ class Authority:
         caller = None if ctx.principal.id == SYSTEM.id else ctx.principal.id
         return store.visible_ids(caller, kind, privilege)
 
+    def visible_names(self, ctx: RequestContext, kind: SecurableKind, limit: int) -> tuple[str, ...]:
+        """Names of the objects of a kind that the caller may see, in order."""
+        with self._changes.reading() as reading:
+            return tuple(store.fetch_visible_names(reading, self.visible(ctx, kind), "", limit))
+
     def suggest(self, ctx: RequestContext, kind: SecurableKind, full_name: str) -> str:
         """Hint with the nearest name among those that the caller may see; objects beside the named one come first."""
         visible = self.visible(ctx, kind)

@@ -69,11 +69,7 @@ class Secrets:
 
     def list_scopes(self, ctx: RequestContext) -> tuple[SecretScope, ...]:
         """Scopes that the caller may see, by name."""
-        visible = self._access.authority.visible(ctx, SecurableKind.SECRET_SCOPE)
-        with self._tree.database.read() as connection:
-            found = store.fetch_ids(connection, visible, SCOPES_MAX)
-        names = sorted(self._access.securables.get(each).full_name for each in found)
-        return tuple(SecretScope(name) for name in names)
+        return tuple(SecretScope(name) for name in self._access.authority.visible_names(ctx, SecurableKind.SECRET_SCOPE, SCOPES_MAX))
 
     def delete_scope(self, ctx: RequestContext, scope: str) -> None:
         """Delete a scope with all its secrets; needs MANAGE."""
