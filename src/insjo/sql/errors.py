@@ -228,6 +228,12 @@ class FileReadFailed(InvalidArgument):
     code = "FAILED_READ_FILE"
 
 
+class QuarantineRefused(FailedPrecondition):
+    """Bad rows would lie beside the table as they stood in the files, and the table hides rows or columns from somebody."""
+
+    code = "QUARANTINE_NOT_ALLOWED"
+
+
 class FileTooHeavy(ResourceExhausted):
     """Reading a file takes more memory, time or space than one file may take."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from insjo.access.types import Label, Level, SecurableKind
 from insjo.catalog.types import TableName
-from insjo.sql.errors import CopySchemaMismatch, FileOptionInvalid, FileReadFailed, MergeAmbiguous
+from insjo.sql.errors import CopySchemaMismatch, FileOptionInvalid, FileReadFailed, MergeAmbiguous, QuarantineRefused
 from tests.support.desk import Desk
 from tests.support.workbook import workbook
 
@@ -173,3 +173,16 @@ def test_another_table_in_the_place_of_the_quarantine_is_left_alone(people: Desk
     text = f"COPY INTO people FROM '{path}' FILEFORMAT = CSV FORMAT_OPTIONS ('header' = 'true') COPY_OPTIONS ('quarantine' = 'true')"
     assert isinstance(people.error(text), FileOptionInvalid)
     assert people.value("SELECT count(*) FROM people") == 0
+
+
+@pytest.mark.parametrize("protection", ["ALTER COLUMN name SET MASK hidden", "SET ROW FILTER shown ON (id)"])
+def test_what_a_table_hides_does_not_lie_open_beside_it(people: Desk, protection: str) -> None:
+    people.run("CREATE FUNCTION hidden(x STRING) RETURNS STRING RETURN '***'")
+    people.run("CREATE FUNCTION shown(x INT) RETURNS BOOLEAN RETURN x < 0")
+    people.run(f"ALTER TABLE people {protection}")
+    path = people.put("bad.csv", BAD)
+    text = f"COPY INTO people FROM '{path}' FILEFORMAT = CSV FORMAT_OPTIONS ('header' = 'true') COPY_OPTIONS ('quarantine' = 'true')"
+    assert isinstance(people.error(text), QuarantineRefused)
+    assert people.rows("SHOW TABLES LIKE 'people_quarantine'") == []
+    good = people.put("good.csv", GOOD)
+    assert copy(people, good, ", 'quarantine' = 'true'")["num_affected_rows"] == 2

@@ -1,7 +1,7 @@
 """Rows that could not be loaded: written to a table beside the target, with line and reason.
 
-The table `<target>_quarantine` belongs to the owner of the target, has its label, and is granted to those who may read the target,
-unless a row filter or a mask hides something of the target from somebody: the rows lie there as they stood in the files.
+The table `<target>_quarantine` belongs to the owner of the target, has its label, and is granted to those who may read the target.
+A target that hides rows or columns from somebody has none: bad rows lie there as they stood in the files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from insjo.sql.binding import engine_text as text
 from insjo.sql.binding.sifting import REJECT_SHAPE
 from insjo.sql.commands.execution import Execution
 from insjo.sql.commands.writing import discarding, new_file, row_count
-from insjo.sql.errors import FileOptionInvalid, UnsupportedFeature
+from insjo.sql.errors import FileOptionInvalid, QuarantineRefused, UnsupportedFeature
 from insjo.sql.ports import Sifter
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Quarantine:
         self._x = x
         self._load_id = load_id
         self._system = replace(system_context(), on_behalf_of=x.ctx.principal)
+        self._refuse_hidden(target)
         self._name = replace(_name_of(target.table), name=target.table.name + SUFFIX)
         self._table = self._found(target) or self._made(target)
 
@@ -150,12 +151,18 @@ class Quarantine:
         owner = access.securables.find(SecurableKind.TABLE, target.table.full_name)
         if owner is not None:
             access.securables.set_owner(self._system, made.id, owner.owner_id)
-        protection = access.protections.own(target.table.id)
-        if not protection.filters and not protection.masks:
-            for grant in access.grants.list(self._system, target.table.id):
-                if passed := [each for each in grant.privileges if each in _PASSED_ON]:
-                    access.grants.grant(self._system, made.id, grant.principal, passed)
+        for grant in access.grants.list(self._system, target.table.id):
+            if passed := [each for each in grant.privileges if each in _PASSED_ON]:
+                access.grants.grant(self._system, made.id, grant.principal, passed)
         return made
+
+    def _refuse_hidden(self, target: ResolvedTable) -> None:
+        """What the target hides from somebody must not lie open beside it: who may read the schema may read both."""
+        access = self._x.tools.access
+        own = access.protections.own(target.table.id)
+        if own.filters or own.masks or access.policies.list(self._system, target.table.id, inherited=True):
+            message = f"The table `{target.table.full_name}` hides rows or columns, and its bad rows would lie open in a quarantine."
+            raise QuarantineRefused(message, hint="Correct the file, or load without `quarantine`.")
 
 
 def committed(x: Execution, name: TableName, load_id: str) -> bool:
