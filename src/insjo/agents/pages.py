@@ -119,7 +119,6 @@ PAGES: Final[tuple[Page, ...]] = (
             "dashboard, dashboards, chart, charts, graph, graphs, plot, diagram, visualise",
             "instrumentpanel, dashboard, diagram, graf, grafer, nyckeltal, visualisera",
         ),
-        ready=False,
     ),
     Page(
         path="/catalog",

@@ -13,6 +13,7 @@ const ISLANDS = {
   "insjo-chat": () => import("./chat.js"),
   "insjo-upload": () => import("./upload.js"),
   "insjo-chart": () => import("./chart.js"),
+  "insjo-dashboard": () => import("./dashboard.js"),
   "insjo-tree": () => import("./tree.js"),
 };
 
