@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Sequence
 
+import pytest
+from sqlglot import exp
+
+from insjo.access.protection import Argument, Protection, RowFilter
 from insjo.access.types import Label, Level, SecurableKind
+from insjo.catalog.types import Column
 from insjo.sql.binding.folding import fold, truth
 from insjo.sql.binding.functions import parsed_body
+from insjo.sql.binding.guards import TRY, Guards
 from insjo.sql.dialect.session import SessionFacts
 from tests.support.desk import Desk
 
@@ -255,6 +261,38 @@ def test_lineage_goes_through_views_ctas_insert_and_merge(desk: Desk, ulla: Desk
 def test_what_is_known_is_worked_out_before(text: str, shown: str) -> None:
     facts = SessionFacts("me", groups=frozenset({"a"}))
     assert fold(parsed_body(text), facts).sql(dialect="databricks").upper() == shown.upper()
+
+
+@pytest.mark.parametrize(
+    ("text", "tried"),
+    [
+        ("s <> 'x' AND (i BETWEEN 1 AND 5 OR s IN ('a', 'b'))", False),
+        ("CASE WHEN b THEN concat(left(s, 1), '*') ELSE NULL END", False),
+        ("upper(concat(s, i))", False),
+        ("CAST(i AS STRING)", False),
+        ("i = s", True),
+        ("s = 5", True),
+        ("s AND b", True),
+        ("left(s, s)", True),
+        ("CASE WHEN b THEN s ELSE 0 END", True),
+        ("CASE s WHEN 1 THEN i END", True),
+        ("CAST(s AS INT) > 1", True),
+        ("i + 1 > 0", True),
+        ("d = 5.5", True),
+    ],
+)
+def test_what_may_fail_is_tried(text: str, tried: bool) -> None:
+    columns = [Column("s", "string"), Column("i", "int"), Column("b", "boolean"), Column("d", "decimal(10,2)")]
+
+    def apply(_: str, given: Sequence[tuple[exp.Expr, str]]) -> exp.Expr:
+        body = exp.Paren(this=parsed_body(text))
+        for column in list(body.find_all(exp.Column)):
+            column.replace(given["sibd".index(column.name)][0].copy())
+        return body
+
+    protection = Protection((RowFilter("f", tuple(Argument(column=column.name) for column in columns)),))
+    guard = Guards(columns, apply, SessionFacts("me")).build(protection, columns[:1], "rows")
+    assert (TRY in guard.tree.sql().lower()) is tried
 
 
 def test_null_is_not_true() -> None:

@@ -40,11 +40,6 @@ _CALM = (
     exp.Boolean,
     exp.Null,
     exp.Paren,
-    exp.And,
-    exp.Or,
-    exp.Not,
-    exp.Is,
-    exp.If,
 )
 """Parts that cannot fail; everything else is worked out behind `TRY`, because the words of an error would show a hidden value."""
 
@@ -156,9 +151,11 @@ class Guards:
         if isinstance(node, exp.Column):
             return self._kinds.get(node.name, "")
         if isinstance(node, exp.Literal):
-            return "string" if node.is_string else "number"
+            return "string" if node.is_string else "number" if str(node.this).isdigit() else ""
         if isinstance(node, exp.Cast):
             return _kind_of(node.to)
+        if isinstance(node, (*_COMPARISONS, exp.And, exp.Or, exp.Not, exp.Is, exp.Boolean)):
+            return "boolean"
         if isinstance(node, exp.Case | exp.If):
             kinds = {self._kind(each) for each in _branches(node)}
             return kinds.pop() if len(kinds) == 1 else ""
@@ -171,24 +168,55 @@ class Guards:
         return exp.Anonymous(this=TRY, expressions=[value])
 
     def _is_calm(self, node: exp.Expr) -> bool:
+        """Whether a node cannot fail when its parts do not."""
         if isinstance(node, exp.Anonymous):
-            return str(node.this).lower() in _CALM_TEXTS
+            return self._is_calm_call(node)
         if isinstance(node, exp.Cast):
             kind = _kind_of(node.to)
             return kind in {"string", self._kind(node.this)} or isinstance(_bare(node.this), exp.Null | exp.Boolean)
-        if isinstance(node, exp.Case) or (isinstance(node, exp.If) and not isinstance(node.parent, exp.Case)):
-            return bool(self._kind(node)) or not _branches(node)
+        if isinstance(node, exp.And | exp.Or):
+            return self._kind(node.this) == self._kind(node.expression) == "boolean"
+        if isinstance(node, exp.Not):
+            return self._kind(node.this) == "boolean"
+        if isinstance(node, exp.Is):
+            return isinstance(node.expression, exp.Null)
+        if isinstance(node, exp.Case | exp.If):
+            return self._is_calm_choice(node)
         if isinstance(node, _COMPARISONS):
             sides = [node.this, *(each for key in ("expression", "low", "high") if (each := node.args.get(key))), *node.expressions]
-            kinds = {_family(self._kind(each)) for each in sides}
-            return len(kinds) == 1 and "" not in kinds
+            return self._alike(sides)
         return isinstance(node, (*_CALM, exp.DataType))
+
+    def _is_calm_call(self, node: exp.Anonymous) -> bool:
+        """Functions of texts, whose arguments are texts or turn into texts; how many characters must be a constant."""
+        name = str(node.this).lower()
+        given = list(node.expressions)
+        if name in {"left", "right"} and (len(given) != _TWO or not isinstance(given.pop(), exp.Literal)):
+            return False
+        return name in _CALM_TEXTS and all(self._kind(each) for each in given)
+
+    def _is_calm_choice(self, node: exp.Expr) -> bool:
+        """A choice whose conditions are conditions, and whose values need no cast."""
+        if isinstance(node, exp.If) and isinstance(node.parent, exp.Case):
+            return True  # The CASE around it has looked at it.
+        branches = node.args.get("ifs") or [node]
+        conditions = [each.this for each in branches]
+        subject = node.this if isinstance(node, exp.Case) else None
+        tested = self._alike([subject, *conditions]) if subject else all(self._kind(each) == "boolean" for each in conditions)
+        return tested and (bool(self._kind(node)) or not _branches(node))
+
+    def _alike(self, nodes: Sequence[exp.Expr]) -> bool:
+        """Whether all are of one kind, so that none is cast to compare them."""
+        kinds = {_family(self._kind(each)) for each in nodes}
+        return len(kinds) == 1 and "" not in kinds
+
+
+_TWO = 2
 
 
 def _family(kind: str) -> str:
-    """Types that compare without a cast that can fail."""
-    base = kind.partition("(")[0]
-    return "number" if base in {"tinyint", "smallint", "int", "bigint", "number", "decimal", "float", "double"} else base
+    """Types that compare without a cast that can fail; decimals of different scales are not among them."""
+    return "number" if kind in {"tinyint", "smallint", "int", "bigint", "number", "float", "double"} else kind
 
 
 def _kind_of(kind: exp.DataType) -> str:
