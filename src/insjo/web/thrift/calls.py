@@ -189,8 +189,8 @@ async def _begun(call: Call, operation: Operation, wanted: DirectResultsWanted |
         return OperationResp(succeeded(), handle)
     direct = DirectResults(operation_status=await state_of(call, operation, WAIT_S))
     if direct.operation_status is not None and direct.operation_status.operation_state == OperationState.FINISHED:
-        direct.result_set = await fetch(call, operation, wanted.max_rows, wanted.max_bytes)
-        direct.result_set_metadata = await metadata_of(call, operation)
+        direct.result_set = await fetch(call, operation, wanted.max_rows, wanted.max_bytes, with_metadata=True)
+        direct.result_set_metadata, direct.result_set.result_set_metadata = direct.result_set.result_set_metadata, None
         if not direct.result_set.has_more_rows:
             await _close(call, operation)
             direct.close_operation = StatusResp(succeeded())

@@ -149,8 +149,8 @@ def _counts(statement: Statement) -> bool:
 
 async def metadata_of(call: Call, operation: Operation) -> GetResultSetMetadataResp:
     """Columns of an operation that has ended."""
-    columns, _, empty = await _open(call, operation)
-    told = await call.run(metadata, columns, empty, operation.form)
+    columns, _, table = await _open(call, operation)
+    told = await call.run(metadata, columns, table, operation.form)
     told.status = succeeded()
     return told
 
@@ -170,25 +170,29 @@ async def fetch(
         start: Row to go on from; None means the one after the last that was given.
     """
     async with operation.reading:
-        columns, total, empty = await _open(call, operation)
+        columns, total, table = await _open(call, operation)
         offset = operation.offset if start is None else max(0, min(start, total))
         rows = FETCH_ROWS_DEFAULT if rows_max is None or rows_max <= 0 else rows_max
         size = FETCH_BYTES_MAX if bytes_max is None or bytes_max <= 0 else min(bytes_max, FETCH_BYTES_MAX)
-        parts = await call.run(_read, call, operation, offset, min(rows, total - offset), size)
+        rows = max(0, min(rows, total - offset))
+        if operation.question is not None:
+            parts = [table.slice(offset, rows)] if rows else []
+        else:
+            parts = await call.run(_read, call, operation, offset, rows, size)
         told = FetchResultsResp(succeeded(), results=await call.run(row_set, parts, columns, operation.form, offset))
         operation.offset = offset + sum(part.num_rows for part in parts)
         told.has_more_rows = operation.offset < total
         if with_metadata:
-            told.result_set_metadata = await call.run(metadata, columns, empty, operation.form)
+            told.result_set_metadata = await call.run(metadata, columns, table, operation.form)
             told.result_set_metadata.status = succeeded()
         return told
 
 
 async def _open(call: Call, operation: Operation) -> tuple[Sequence[ResultColumn], int, pa.Table]:
-    """Columns, number of rows, and a table without rows in the result's types."""
+    """Columns, number of rows, and a table in the result's types: all rows of an answer about the catalog, none of a statement's."""
     if operation.question is not None:
         table = await call.run(operation.question.answer, call.services, call.ctx)
-        return operation.question.columns, table.num_rows, table.slice(0, 0)
+        return operation.question.columns, table.num_rows, table
     statement = await call.run(call.services.sql.statements.get, call.ctx, operation.id)
     if statement.error is not None:
         raise statement.error
@@ -197,10 +201,7 @@ async def _open(call: Call, operation: Operation) -> tuple[Sequence[ResultColumn
 
 
 def _read(call: Call, operation: Operation, offset: int, rows: int, size: int) -> list[pa.Table]:
-    """Rows of a result from an offset on, within limits; at least one unless none is left."""
-    if operation.question is not None:
-        table = operation.question.answer(call.services, call.ctx).slice(offset, max(rows, 0))
-        return [table] if table.num_rows else []
+    """Rows of a statement's result from an offset on, within limits; at least one unless none is left."""
     statement = call.services.sql.statements.get(call.ctx, operation.id)
     parts: list[pa.Table] = []
     for each in statement.chunks:
