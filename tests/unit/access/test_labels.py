@@ -145,6 +145,8 @@ def test_a_declassification_is_signed_expires_and_is_recorded(lake: Lake, clock:
     assert labels.declassifications(lake.admin, lake.pay.id) == (signed,)
     (row,) = lake.access.audit.search(lake.admin, AuditFilter(action="label.declassify")).items
     assert (row.object, row.label, row.reason) == ("main.hr.pay", "internal", "averages only")
+    assert labels.effective_until([lake.pay.id, lake.hr.id])[1] == signed.expires_at
+    assert labels.effective_until([lake.hr.id])[1] is None
     clock.turn(3600)
     assert labels.effective(lake.pay.id) == SALARY
 

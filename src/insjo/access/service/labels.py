@@ -18,6 +18,7 @@ from insjo.kernel.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     import sqlalchemy as sa
 
@@ -211,9 +212,15 @@ class Labels:
 
     def effective_sets(self, securable_ids: Iterable[str], *, connection: sa.Connection | None = None) -> dict[str, LabelSet]:
         """The labels that count for many securables and their columns, from two queries."""
+        return self.effective_until(securable_ids, connection=connection)[0]
+
+    def effective_until(
+        self, securable_ids: Iterable[str], *, connection: sa.Connection | None = None
+    ) -> tuple[dict[str, LabelSet], datetime | None]:
+        """As `effective_sets`, and the moment at which a label rises because a declassification ends; None when time changes nothing."""
         targets = list(dict.fromkeys(securable_ids))
         if not targets:
-            return {}
+            return {}, None
         with self._changes.reading(connection) as reading:
             placed = store.fetch_on_the_way(reading, targets)
             lowered = store.fetch_declassifications(reading, targets, self._clock.now())
@@ -224,7 +231,8 @@ class Labels:
         for word in lowered:
             if hmac.compare_digest(self._signature(word.declassification), word.declassification.signature):
                 words.setdefault(word.target_id, []).append(word)
-        return {target: effective(labels.get(target, ()), words.get(target, ())) for target in targets}
+        until = min((word.declassification.expires_at for word in lowered), default=None)
+        return {target: effective(labels.get(target, ()), words.get(target, ())) for target in targets}, until
 
     def _change(
         self,

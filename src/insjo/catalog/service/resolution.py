@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from insjo.access.errors import AccessDenied, TableNotFound
@@ -16,6 +18,7 @@ from insjo.kernel.errors import InsjoError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     import sqlalchemy as sa
 
@@ -30,6 +33,25 @@ NAMES_MAX = 500
 """Tables that one statement may name."""
 
 
+KNOWN_MAX = 2000
+"""Answers that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was answered, and under which conditions it was."""
+
+    revision: int
+    rows: Mapping[tuple[str, str, str], store.Row]
+    tables: tuple[Table, ...]
+    labels: Mapping[str, LabelSet]
+    until: datetime | None
+
+    def holds(self, revision: int, rows: Mapping[tuple[str, str, str], store.Row], now: datetime) -> bool:
+        """Whether asking again would give the same."""
+        return self.revision == revision and self.rows == rows and (self.until is None or now < self.until)
+
+
 class Resolution:
     """Resolves names of tables for a caller."""
 
@@ -37,6 +59,8 @@ class Resolution:
         self._parts = parts
         self._snapshots = snapshots
         self._files = files
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[object, ...], _Known] = OrderedDict()
 
     def resolve_many(self, ctx: RequestContext, names: Sequence[TableName], privilege: Privilege = Privilege.SELECT) -> list[ResolvedTable]:
         """The tables in the order of their names, if the caller holds the privilege on every one.
@@ -47,9 +71,7 @@ class Resolution:
         if len(names) > NAMES_MAX:
             message = f"A statement may name at most {NAMES_MAX} tables, and this one names {len(names)}."
             raise WrongTableType(message)
-        with self._parts.database.read() as connection:
-            tables = self._authorised(ctx, names, privilege, connection)
-            labels = self._parts.access.labels.effective_sets([table.id for table in tables], connection=connection)
+        tables, labels = self._allowed(ctx, names, privilege)
         problems: list[InsjoError] = []
         resolved: list[ResolvedTable] = []
         for name, table in zip(names, tables, strict=True):
@@ -60,10 +82,36 @@ class Resolution:
         _raise_all(problems)
         return resolved
 
+    def _allowed(self, ctx: RequestContext, names: Sequence[TableName], privilege: Privilege) -> tuple[list[Table], Mapping[str, LabelSet]]:
+        """The tables, every one authorised, and their labels.
+
+        An earlier answer holds for the same caller while access is as it was, the rows of the tables are as they were, and no label has
+        risen by the end of a declassification: two small queries instead of five.
+        """
+        access = self._parts.access
+        plain = tuple((name.catalog, name.schema, name.name) for name in names)
+        key = (ctx.principal, plain, privilege)
+        revision = access.refresh_revision()
+        with self._parts.database.read() as connection:
+            rows = store.find_tables(connection, plain)
+            with self._lock:
+                known = self._known.get(key)
+            if known is not None and known.holds(revision, rows, self._parts.clock.now()):
+                return list(known.tables), known.labels
+            tables = self._authorised(ctx, names, privilege, connection, rows)
+            labels, until = access.labels.effective_until([table.id for table in tables], connection=connection)
+        with self._lock:
+            self._known[key] = _Known(revision, rows, tuple(tables), labels, until)
+            self._known.move_to_end(key)
+            while len(self._known) > KNOWN_MAX:
+                self._known.popitem(last=False)
+        return tables, labels
+
     def find(self, ctx: RequestContext, name: TableName, privilege: Privilege | None = None) -> Table:
         """One table as the metadata knows it, without looking at its files."""
         with self._parts.database.read() as connection:
-            return self._authorised(ctx, [name], privilege or Privilege.BROWSE, connection)[0]
+            rows = store.find_tables(connection, [(name.catalog, name.schema, name.name)])
+            return self._authorised(ctx, [name], privilege or Privilege.BROWSE, connection, rows)[0]
 
     def _authorised(
         self,
@@ -71,10 +119,10 @@ class Resolution:
         names: Sequence[TableName],
         privilege: Privilege,
         connection: sa.Connection,
+        rows: Mapping[tuple[str, str, str], store.Row],
     ) -> list[Table]:
-        """The tables of the names, every one authorised; two queries and one for the owners, however many names there are."""
+        """The tables of these rows, every one authorised; one query for the rights and one for the owners, however many names there are."""
         access = self._parts.access
-        rows = store.find_tables(connection, [(name.catalog, name.schema, name.name) for name in names])
         questions = [(privilege, str(row["id"])) for row in rows.values()]
         decisions = {each.securable_id: each for each in access.authority.decide_many(ctx, questions, connection=connection)}
         owners = access.authority.owners([securable_id for _, securable_id in questions], connection=connection)
