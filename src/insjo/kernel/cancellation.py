@@ -11,9 +11,14 @@ if TYPE_CHECKING:
 
 
 class CancelToken:
-    """Asks running work to stop; thread-safe, and once cancelled it stays so."""
+    """Asks running work to stop; thread-safe, and once cancelled it stays so.
+
+    Attributes:
+        progress: How much of it the work says is done, from 0 to 1; None while it does not say.
+    """
 
     def __init__(self) -> None:
+        self.progress: float | None = None
         self._lock = threading.Lock()
         self._event = threading.Event()
         self._callbacks: list[Callable[[], None]] = []

@@ -118,6 +118,7 @@ class Statement:
         columns: Known once the statement has succeeded.
         truncated: The row or byte limit cut the result off.
         queue_position: 1 is next; 0 when it does not wait.
+        progress: The part that is done, from 0 to 1, of a statement that writes rows; None while it does not say.
         provenance: Label and all origins, also those that a view reads with its owner's rights: for the law, never to be shown.
         shown_origins: Those of them that the owner of the statement may know of.
     """
@@ -139,6 +140,7 @@ class Statement:
     truncated: bool = False
     provenance: Provenance = field(default_factory=lambda: Provenance(UNLABELLED, ()))
     queue_position: int = 0
+    progress: float | None = None
     shown_origins: tuple[Origin, ...] = ()
 
     @property

@@ -229,3 +229,19 @@ def test_a_byte_order_mark_is_no_part_of_a_name(dock: Dock) -> None:
     assert dock.desk.rows("SELECT id FROM t") == [(1,)]
     dock.load(dock.desk.put("a.jsonl", codecs.BOM_UTF8 + b'{"id": 1}\n'), "main.desk.j")
     assert dock.desk.rows("SELECT id FROM j") == [(1,)]
+
+
+def test_a_load_tells_how_far_it_is(dock: Dock) -> None:
+    """The engine tells twice a second, so a load of a moment may end without a word; this one takes a few seconds."""
+    rows = 1_500_000
+    lines = "\n".join(f"{number},{number * 7},2026-01-02,{'x' * 60}" for number in range(rows))
+    path = dock.desk.put("big.csv", f"id,n,day,text\n{lines}\n")
+    run = dock.room.loads.load(dock.desk.ctx, LoadSpec(Source(path), "main.desk.t"))
+    told: set[tuple[int, int]] = set()
+    while not (run := dock.room.loads.wait(dock.desk.ctx, run.id, 0.05)).state.ended:
+        told.add((run.progress_done, run.progress_total))
+    assert run.error == ""
+    assert run.result["rows"] == rows
+    parts = {done for done, total in told if total == 100}  # Per cent.
+    assert parts
+    assert all(0 <= done <= 100 for done in parts)  # As above.

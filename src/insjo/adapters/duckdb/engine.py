@@ -354,6 +354,9 @@ class Run:
             if frame is None:
                 stop_at_s = self._check_patience(stop_at_s)
                 continue
+            if frame.kind == wire.PROGRESS:
+                self._cancel.progress = float(frame.json()["done"])
+                continue
             if frame.kind in {wire.DONE, wire.ERROR}:
                 self._finish()
             if frame.kind == wire.ERROR:

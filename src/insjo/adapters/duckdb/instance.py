@@ -42,7 +42,8 @@ def open_instance(config: InstanceConfig) -> tuple[duckdb.DuckDBPyConnection, st
     connection.execute("SET Calendar = 'gregorian'")
     # Databricks sorts NULL before every value; each ORDER BY says so itself, and this is for sorts inside list functions.
     connection.execute("SET default_null_order = 'nulls_first'")
-    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET enable_progress_bar_print = false")
+    connection.execute("SET enable_progress_bar = true")  # Nothing is printed; exports tell how far they are.
     install_functions(connection)
     connection.execute(macros_text())
     held = attach(connection)

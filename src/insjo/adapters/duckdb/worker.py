@@ -6,6 +6,7 @@ one interrupts the engine when a statement is cancelled or over its time, and en
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -35,6 +36,7 @@ ADDRESS_SPACE_EXTRA_BYTES = 8 * 1024**3
 """Code, thread stacks and mapped files beside what the engine counts; only a backstop."""
 
 INTERRUPT_EVERY_S = 0.02
+TELL_EVERY_S = 0.5
 OVERDUE_S = 5.0
 """How long after its time a statement may still occupy the worker before the worker ends itself."""
 
@@ -96,6 +98,9 @@ class Worker:
         names: list[str] = request["tables"]
         try:
             self._register(names, tables)
+            if request["operation"] in {"export", "sift"}:
+                with self._telling():
+                    return wire.DONE, self._run(request)
             return wire.DONE, self._run(request)
         except Refused as error:
             return wire.ERROR, {"code": "STATEMENT_FAILED", "message": str(error)}
@@ -111,6 +116,26 @@ class Worker:
         finally:
             for name in names:
                 self._database.unregister(name)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell how far the work is, now and then; nothing else is sent meanwhile."""
+        ended = threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(TELL_EVERY_S):
+                done = self._database.query_progress() / 100
+                if done >= 0:
+                    with contextlib.suppress(wire.ConnectionClosed):  # Whoever reads ends the process then.
+                        wire.send_json(self._connection, wire.PROGRESS, {"done": min(done, 1.0)})
+
+        teller = threading.Thread(target=tell, name="teller", daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            teller.join()
 
     def _register(self, names: list[str], tables: list[bytes]) -> None:
         """Let the statement see its small tables."""

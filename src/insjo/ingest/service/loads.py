@@ -211,7 +211,9 @@ class Loads:
             if run.cancelled():
                 room.cancel(run.ctx, statement.id)
                 run.check()
-            if statement.queue_position:
+            if statement.progress is not None:
+                run.progress(round(statement.progress * 100), 100, "Reading and writing")
+            elif statement.queue_position:
                 run.progress(0, 0, f"Waiting for a worker, {statement.queue_position} before it")
             statement = room.wait(run.ctx, statement.id, _LOOK_EVERY_S)
         if statement.state is not StatementState.SUCCEEDED and statement.error is not None:

@@ -106,6 +106,7 @@ class _Live:
                 truncated=bool(result and result.truncated),
                 provenance=self.provenance,
                 queue_position=self.queue_position,
+                progress=self.cancel.progress,
                 shown_origins=self.shown_origins(),
             )
 
