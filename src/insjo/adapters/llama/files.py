@@ -111,7 +111,8 @@ def describe(model: ModelFile, headers: Headers, context_tokens: int) -> LocalMo
         return LocalModel(name=model.name, size_bytes=size, packaged=model.packaged)
     count = header.parameters
     parameters = f"{count / _BILLION:.1f} billion" if count >= _BILLION else f"{count / _MILLION:.0f} million"
-    texts = [header.name or model.name, f"{parameters} parameters"]
+    # The name inside the file often is that of a training run; people name the file itself.
+    texts = [model.path.stem if model.path else model.name, f"{parameters} parameters"]
     if header.licence:
         texts.append(header.licence)
     if not header.has_chat_template:

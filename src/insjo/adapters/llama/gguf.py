@@ -62,7 +62,6 @@ class GgufHeader:
     """What the header tells.
 
     Attributes:
-        name: The model's own name, or empty.
         licence: As the file states it, or empty.
         parameters: Number of weights.
         context_tokens: Context length that it was trained for; 0 when it does not say.
@@ -70,7 +69,6 @@ class GgufHeader:
         size_bytes: Size of the file.
     """
 
-    name: str
     architecture: str
     licence: str
     parameters: int
@@ -129,7 +127,6 @@ class _Reader:
         architecture = _text_of(values, "general.architecture")
         context = values.get(f"{architecture}.context_length")
         return GgufHeader(
-            name=_text_of(values, "general.name"),
             architecture=architecture,
             licence=_text_of(values, "general.license"),
             parameters=parameters,
