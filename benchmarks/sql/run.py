@@ -1,6 +1,6 @@
 """TPC-H through Insjö's HTTP door, with rights, labels and audit on, against the plain limit and peers, all in one run.
 
-    python -m benchmarks.sql.run [--quick] [--large] [--peers duckdb-files,polars,...] [--json results.json]
+    python -m benchmarks.sql.run [--quick | --large] [--scale 1] [--peers duckdb-files,polars,...] [--json results.json]
 
 The standard run takes about five minutes at scale 1; `--quick` takes one at scale 0.1; `--large` runs scale 10 with a worker of 2 GB and
 only asks whether all 22 finish.  Peers live in `.venv-bench`, which the run makes; what cannot be installed is named as left out.
@@ -35,6 +35,7 @@ PEERS = {"duckdb-files": (), "duckdb-tables": (), "polars": ("polars",), "delta-
 BASE = (f"duckdb=={duckdb.__version__}", "deltalake", "pyarrow")
 LIMIT = "duckdb-files"
 QUICK_SCALE, STANDARD_SCALE, LARGE_SCALE = 0.1, 1.0, 10.0
+LARGE_MEMORY_MB = 2048
 WARM_ROUNDS = 3
 """Rounds that let the cache of hot columns see what is used, before the warm figures are taken."""
 
@@ -192,11 +193,12 @@ def standard(scale: float, peers: Sequence[str], folder: Path, repeats: int) -> 
     return {"results": results, "overhead": overhead}
 
 
-def large(folder: Path) -> int:
-    """Scale 10 with a worker of 2 GB: all 22 must finish."""
-    reference = Reference(LARGE_SCALE, folder / "reference.duckdb", ["tpch"])
+def large(folder: Path, scale: float) -> int:
+    """Scale 10 with a worker of 2 GB, or less of both: all 22 must finish."""
+    reference = Reference(scale, folder / "reference.duckdb", ["tpch"])
+    memory_mb = int(LARGE_MEMORY_MB * scale / LARGE_SCALE)
     texts = {str(number): reference.text("tpch", number) for number in range(1, QUERIES["tpch"] + 1)}
-    settings = {"INSJO_LOCAL_MODELS": "0", "INSJO_SQL_WORKERS": "1", "INSJO_SQL_MEMORY_MB": "2048"}
+    settings = {"INSJO_LOCAL_MODELS": "0", "INSJO_SQL_WORKERS": "1", "INSJO_SQL_MEMORY_MB": str(memory_mb)}
     with RunningServer(folder / "data", environment=settings) as server:
         door = prepare(server, reference, folder)
         reference.close()
@@ -209,7 +211,7 @@ def large(folder: Path) -> int:
                 failed += 1
                 rows = f"failed: {error}"
             print(f"q{number:<3} {time.perf_counter() - began_s:7.1f} s  rows {rows}", flush=True)
-    print(f"{len(texts) - failed} of {len(texts)} finished at scale {LARGE_SCALE:g} with a worker of 2 GB")
+    print(f"{len(texts) - failed} of {len(texts)} finished at scale {scale:g} with a worker of {memory_mb} MiB")
     return 1 if failed else 0
 
 
@@ -218,16 +220,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--scale", type=float, help="of TPC-H; a large run gets memory in proportion")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--json", type=Path)
     words = parser.parse_args()
-    scale = QUICK_SCALE if words.quick else STANDARD_SCALE
+    scale = words.scale or (QUICK_SCALE if words.quick else STANDARD_SCALE)
     peers = [name for name in words.peers.split(",") if name]
     if unknown := set(peers) - set(PEERS):
         parser.error(f"unknown peers: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(prefix="insjo-bench-") as name:
         if words.large:
-            return large(Path(name))
+            return large(Path(name), words.scale or LARGE_SCALE)
         versions = f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
         print(f"TPC-H scale {scale:g}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {versions}")
         found = standard(scale, peers, Path(name), repeats=3)
