@@ -17,10 +17,11 @@ from insjo.sql.types import Parameter, Result, Session, StatementSpec
 from tests.support.lake import Lake, open_lake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from insjo.kernel.context import RequestContext
+    from insjo.sql.ports import Engine
     from tests.support.stores import Opened
 
 TIMEOUT_S = 120.0
@@ -83,7 +84,13 @@ class Desk:
 
 
 @contextmanager
-def open_desk(root: Path, engine: DuckDbEngine, settings: Settings | None = None, server: Opened | None = None) -> Iterator[Desk]:
+def open_desk(
+    root: Path,
+    engine: DuckDbEngine,
+    settings: Settings | None = None,
+    server: Opened | None = None,
+    spark: Callable[[str], Engine] | None = None,
+) -> Iterator[Desk]:
     """A desk in a folder below the engine's lake, with the schema `main.desk` and the volume `main.desk.files`."""
     conversions = FileConversions(root / "staging")
     conversions.start()
@@ -98,6 +105,7 @@ def open_desk(root: Path, engine: DuckDbEngine, settings: Settings | None = None
             engine=FetchingEngine(engine, mirror, root) if mirror else engine,
             results=root / "results",
             conversions=FetchingConversions(conversions, mirror) if mirror else conversions,
+            spark=spark,
         )
         room.start()
         try:

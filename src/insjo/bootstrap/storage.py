@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from insjo.bootstrap.closing import Closing
     from insjo.bootstrap.folders import Folders
     from insjo.catalog.ports import FileStorage, Mirror, PlainCopies, TableStorage
@@ -29,6 +31,16 @@ class Storage:
         from insjo.adapters.objects.engine import FetchingEngine
 
         return FetchingEngine(engine, self.mirror, folders.root)
+
+    def spark(self, settings: Settings, folders: Folders) -> Callable[[str], Engine]:
+        """What makes the engine for the address of a Spark Connect server."""
+
+        def make(url: str) -> Engine:
+            from insjo.adapters.spark.engine import SparkEngine
+
+            return SparkEngine(url, root=folders.root, storage=settings.storage, token=settings.spark_token)
+
+        return make
 
     def fetching_conversions(self, conversions: Conversions) -> Conversions:
         """The conversions likewise."""

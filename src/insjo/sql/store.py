@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from insjo.access.types import Label
 from insjo.kernel.database import UtcDateTime, metadata
-from insjo.sql.types import HistoryEntry, HistoryFilter, StatementState, Warehouse, WarehouseState
+from insjo.sql.types import HistoryEntry, HistoryFilter, StatementState, Warehouse, WarehouseEngine, WarehouseState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +28,8 @@ warehouses: Final = sa.Table(
     sa.Column("size", sa.String(32), nullable=False),
     sa.Column("auto_stop_mins", sa.Integer, nullable=False),
     sa.Column("is_default", sa.Boolean, nullable=False),
+    sa.Column("engine", sa.String(16), nullable=False, server_default="duckdb"),
+    sa.Column("url", sa.Text, nullable=False, server_default=""),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("created_by", _NAME, nullable=False),
 )
@@ -98,6 +100,8 @@ def insert_warehouse(connection: sa.Connection, warehouse: Warehouse) -> None:
             size=warehouse.size,
             auto_stop_mins=warehouse.auto_stop_mins,
             is_default=warehouse.is_default,
+            engine=warehouse.engine.value,
+            url=warehouse.url,
             created_at=warehouse.created_at,
             created_by=warehouse.created_by,
         ),
@@ -143,6 +147,8 @@ def warehouse_of(row: sa.RowMapping, owner: str) -> Warehouse:
         created_at=row["created_at"],
         created_by=row["created_by"],
         is_default=row["is_default"],
+        engine=WarehouseEngine(row["engine"]),
+        url=row["url"],
     )
 
 

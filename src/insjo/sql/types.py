@@ -157,6 +157,13 @@ class Result:
     table: pa.Table
 
 
+class WarehouseEngine(StrEnum):
+    """What computes the statements of a warehouse."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
 class WarehouseState(StrEnum):
     """Whether a warehouse takes statements."""
 
@@ -166,7 +173,12 @@ class WarehouseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
-    """A place where statements run; all share the workers of this machine."""
+    """A place where statements run; those on DuckDB share the workers of this machine.
+
+    Attributes:
+        engine: What computes there.
+        url: Address of the engine's server; empty for the workers of this machine.
+    """
 
     id: str
     name: str
@@ -177,6 +189,8 @@ class Warehouse:
     created_at: datetime
     created_by: str
     is_default: bool = False
+    engine: WarehouseEngine = WarehouseEngine.DUCKDB
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

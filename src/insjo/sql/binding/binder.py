@@ -22,6 +22,7 @@ from insjo.sql.binding.bound import BoundQuery, Build, Given, Lookup, finished, 
 from insjo.sql.binding.exposure import Exposure
 from insjo.sql.binding.file_options import ALIASES, FORMATS
 from insjo.sql.binding.files import METADATA, METADATA_TYPE, RESCUED, FileReader, refuse_delta_path
+from insjo.sql.binding.foreign import Foreign, protected_on_spark
 from insjo.sql.binding.functions import SCOPE_KEY, FunctionScope
 from insjo.sql.binding.guards import Guards, guarded_rows
 from insjo.sql.binding.heat import scan_of
@@ -37,6 +38,7 @@ from insjo.sql.binding.substitution import Substitution
 from insjo.sql.binding.time_travel import travel
 from insjo.sql.binding.virtual import arrow_table, stream_bytes
 from insjo.sql.dialect.session import SessionFacts
+from insjo.sql.dialect.spark.render import bind_relation
 from insjo.sql.dialect.translate import bind_table, translate
 from insjo.sql.errors import ProtectionUnusable, UnresolvedColumn, UnsupportedFeature, ViewRecursive, ViewUnreadable
 from insjo.sql.parsing.constants import ParameterValues
@@ -111,20 +113,24 @@ class Binder:
         parameters: ParameterValues | None = None,
         *,
         given: Mapping[str, Given] | None = None,
+        foreign: bool = False,
         lineage: bool = False,
     ) -> BoundQuery:
-        """A query for the engine from a tree, which stays as it is; with `lineage` it tells from what each output is computed.
+        """A query for the engine from a tree, which stays as it is.
+
+        With `foreign` also in the words of Spark; with `lineage` it tells from what each output is computed.
 
         Raises:
             NotFound, PermissionDenied: For what the caller may not read; one error lists all problems of the tables.
             UnsupportedFeature: For what Insjö does not compute as Databricks does.
         """
         run = _Run(self, ctx, parameters or ParameterValues(()), given or {})
+        run.foreign.wanted = foreign
         copied = tree.copy()
         body, columns = run.tree(copied, Scope(ctx, names))
         if parameters is not None and len(parameters):
             run.build.cacheable = False
-        bound = finished(run.build, body, columns, reads_files=run.reads_files)
+        bound = finished(run.build, body, columns, reads_files=run.reads_files, foreign=run.foreign.text)
         return replace(bound, lineage=tuple(outputs_of(copied)), named_tables=tables_of(copied)) if lineage else bound
 
     def still_valid(self, ctx: RequestContext, bound: BoundQuery) -> bool:
@@ -150,6 +156,7 @@ class _Run:
         self.parameters = parameters
         self.given = dict(given)
         self.build = Build()
+        self.foreign = Foreign()
         self.reads_files = False
         self.function_scopes: dict[tuple[FunctionScope, tuple[str, ...]], Scope] = {}
         self.groups: frozenset[str] | None = None
@@ -173,13 +180,15 @@ class _Run:
 
     def _translated(self, tree: exp.Expr, scope: Scope) -> tuple[str, Shape]:
         """The tree in the engine's words; a column that is not found is compared with all that the caller may read."""
+        facts = self._facts(tree, scope)
         try:
-            translated = translate(tree, session=self._facts(tree, scope))
+            translated = translate(tree, session=facts)
         except UnresolvedColumn as error:
             missing = re.search(r"`([^`]+)`[^`]*$", error.message)
             if error.hint or missing is None:
                 raise
             raise UnresolvedColumn(error.message, hint=did_you_mean(missing[1], self.build.column_names), details=error.details) from error
+        self.foreign.compiled(tree, facts)
         return translated.sql, tuple((column.name, column.type_text) for column in translated.columns)
 
     def _facts(self, tree: exp.Expr, scope: Scope) -> SessionFacts:
@@ -214,7 +223,8 @@ class _Run:
             return self._table_function(reference, scope, exposure)
         parts = tuple(part.lower() for part in reference.parts)
         if len(parts) == 1 and parts[0] in self.given:
-            self._point(reference, self._given(self.given[parts[0]], scope), self.given[parts[0]].columns)
+            given = self.given[parts[0]]
+            self._point(reference, self._given(given, scope), given.columns, given.foreign)
             return True
         temporary = scope.names.temporary_views.get(parts[-1]) if len(parts) == 1 or parts[0] in {"session", "temp"} else None
         if temporary is not None:
@@ -298,7 +308,7 @@ class _Run:
         shown = {name: columns[name] for name in exposure.columns(reference, columns)}
         stream = f"__insjo_v{len(self.build.tables)}"
         self.build.tables[stream] = stream_bytes(arrow_table(table, scope.ctx))
-        self._point(reference, text.select(_typed(shown), text.name(stream)), shown)
+        self._point(reference, text.select(_typed(shown), text.name(stream)), shown, self.foreign.stream(stream, shown))
         self.build.column_names.update(columns)
 
     # ---------------------------------------------------------------------------------------------- tables of the catalog
@@ -345,6 +355,8 @@ class _Run:
             raise UnsupportedFeature(message, details={"feature": "table without files"})
         shown = self._exposed(reference, found.table.columns, exposure)
         protection = self._protection(found)
+        if protection and self.foreign.wanted:
+            raise protected_on_spark(found.table.full_name)
         simple = conditions(reference, [column for column in found.table.columns if column.name.lower() not in protection.masks])
         files = prune(snapshot.files, simple)
 
@@ -354,10 +366,11 @@ class _Run:
             return part.marked(scan(found.table.full_name, snapshot, read, files=files))
 
         if protection:
-            sql, columns = self._guarded(found, protection, found.table.columns, shown, scope, rows, simple)
+            sql, columns, foreign = *self._guarded(found, protection, found.table.columns, shown, scope, rows, simple), ""
         else:
             sql, columns = rows(shown), shown
-        self._point(reference, sql, {column.name: column.type_text for column in shown})
+            foreign = self.foreign.scan(found.table.full_name, snapshot, shown, files)
+        self._point(reference, sql, {column.name: column.type_text for column in shown}, foreign)
         self.build.read(table_provenance(found, columns), openly=self._openly(scope))
         self.build.read_tables.add(found.table.id)
 
@@ -450,7 +463,9 @@ class _Run:
         body, _ = self._view_body(table, tree, inner, is_own=owner == self.ctx.principal)
         body = text.fenced(body) if fenced else body
         columns = self._exposed(reference, table.columns, exposure)
-        self._point_to_query(reference, body, [column.name for column in columns], {column.name: column.type_text for column in columns})
+        shown = {column.name: column.type_text for column in columns}
+        # A view that hides rows of somebody else's table is fenced off, which no engine of others promises.
+        self._point_to_query(reference, body, list(shown), shown, "" if fenced else self.foreign.selected(list(shown)))
         self.build.read(table_provenance(found, columns), openly=self._openly(scope))
         self.build.read_tables.add(table.id)
 
@@ -489,21 +504,23 @@ class _Run:
         body, _ = self.tree(checked_query(parse_tree(view.definition)), Scope(scope.ctx, names, (*scope.views, key)))
         columns = dict(view.columns)
         shown = exposure.columns(reference, columns)
-        self._point_to_query(reference, body, shown, {name: columns[name] for name in shown})
+        self._point_to_query(reference, body, shown, {name: columns[name] for name in shown}, self.foreign.selected(list(shown)))
         self.build.column_names.update(columns)
 
-    def _point_to_query(self, reference: Reference, body: str, shown: Sequence[str], columns: Mapping[str, str]) -> None:
+    def _point_to_query(self, reference: Reference, body: str, shown: Sequence[str], columns: Mapping[str, str], foreign: str) -> None:
         """Put a whole query in the place of a name."""
         outputs = _typed({name: columns[name] for name in shown})
-        self._point(reference, text.select(outputs, text.nested(body, "__insjo_view")), columns)
+        self._point(reference, text.select(outputs, text.nested(body, "__insjo_view")), columns, foreign)
 
-    def _point(self, reference: Reference, sql: str, columns: Mapping[str, str]) -> None:
+    def _point(self, reference: Reference, sql: str, columns: Mapping[str, str], foreign: str = "") -> None:
         """Bind a place in the tree to a query of the engine; the name that stood there means nothing any more."""
         node = reference.node
         node.set("this", exp.to_identifier("__insjo_source", quoted=True))
         for key in ("db", "catalog", "version"):
             node.set(key, None)
         bind_table(node, f"(\n{sql}\n)", tuple(columns.items()))
+        if foreign:
+            bind_relation(node, foreign)
 
 
 def group_names(ctx: RequestContext, access: Access) -> frozenset[str]:

@@ -36,11 +36,13 @@ class Given:
         sql: Query of the engine.
         columns: Name to Databricks type.
         guard: The table whose rows these are; they are shown behind its row filter and its masks.
+        foreign: The same in Spark SQL, or nothing.
     """
 
     sql: str
     columns: Mapping[str, str]
     guard: ResolvedTable | None = None
+    foreign: str = ""
 
 
 @dataclass(slots=True)
@@ -86,6 +88,7 @@ class BoundQuery:
         reads_files: Whether it reads files of volumes, whose errors need other words.
         hidden: Origins that a view or a function reads with its owner's rights: part of the label and of the audit, nothing to show.
         scans: Parts of the text that read a version of a table.
+        foreign: The same in Spark SQL, if it was bound for a warehouse on Spark.
         lineage: For each output from what it is computed, if that was asked for; `named_tables` are those that the statement names.
     """
 
@@ -101,6 +104,7 @@ class BoundQuery:
     reads_files: bool = False
     hidden: frozenset[Origin] = frozenset()
     scans: tuple[BoundScan, ...] = ()
+    foreign: str = ""
     lineage: tuple[Sources, ...] = ()
     named_tables: frozenset[str] = frozenset()
 
@@ -128,7 +132,9 @@ class BoundQuery:
         )
 
 
-def finished(build: Build, body: str, columns: tuple[tuple[str, str], ...], *, reads_files: bool = False) -> BoundQuery:
+def finished(
+    build: Build, body: str, columns: tuple[tuple[str, str], ...], *, reads_files: bool = False, foreign: str = ""
+) -> BoundQuery:
     """The query from its body and what was collected."""
     return BoundQuery(
         columns=columns,
@@ -143,6 +149,7 @@ def finished(build: Build, body: str, columns: tuple[tuple[str, str], ...], *, r
         reads_files=reads_files,
         hidden=frozenset(build.hidden),
         scans=tuple(build.scans),
+        foreign=foreign,
     )
 
 

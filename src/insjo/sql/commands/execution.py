@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from insjo.access.types import UNLABELLED, Provenance
 from insjo.sql.binding.heat import Heat
+from insjo.sql.dialect.spark.results import fitted, fitted_schema
 from insjo.sql.dialect.types import parse_type, to_arrow_type
+from insjo.sql.errors import ArithmeticOverflow
 from insjo.sql.types import ResultColumn
 
 if TYPE_CHECKING:
@@ -130,6 +132,7 @@ class Execution:
     tools: Tools
     on_queue: Callable[[int], None]
     sessionless: bool = True
+    foreign: Engine | None = None
 
     @property
     def now(self) -> datetime:
@@ -146,6 +149,10 @@ class Execution:
             on_queue=self.on_queue,
             scans=self.tools.heat.note(bound.scans),
         )
+
+    def foreign_query(self, bound: BoundQuery, engine: Engine) -> EngineRows:
+        """Run a query that was bound for it on the engine of the warehouse."""
+        return engine.query(bound.foreign, tables=bound.tables, cancel=self.cancel, limits=self.limits, on_queue=self.on_queue)
 
     def export(self, sql: str, location: str, partition_columns: Sequence[str], tables: Mapping[str, bytes]) -> list[WrittenFile]:
         """Write the rows of a query below a table's folder."""
@@ -239,6 +246,29 @@ def nothing() -> Outcome:
 def counted(*, provenance: Provenance | None = None, hidden: frozenset[Origin] = frozenset(), **counts: int) -> Outcome:
     """How many rows a change concerned."""
     return table_outcome([(name, "bigint") for name in counts], [tuple(counts.values())], provenance=provenance, hidden=hidden)
+
+
+def foreign_outcome(rows: EngineRows, bound: BoundQuery) -> Outcome:
+    """Rows of a query that runs on an engine of others: in the types that Databricks gives, or refused."""
+    import pyarrow as pa
+
+    try:
+        schema = fitted_schema(bound.columns, rows.schema)
+    except BaseException:
+        rows.close()
+        raise
+
+    def read() -> Iterator[pa.RecordBatch]:
+        with rows:
+            for batch in rows:
+                try:
+                    made = fitted(batch, schema)
+                except pa.ArrowInvalid as error:
+                    message = "A number became too large for its type."
+                    raise ArithmeticOverflow(message) from error
+                yield made
+
+    return Outcome(columns_of(bound.columns), schema, read(), bound.provenance, bound.needs, rows.close, bound.hidden)
 
 
 def query_outcome(rows: EngineRows, bound: BoundQuery) -> Outcome:

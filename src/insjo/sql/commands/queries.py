@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.sql.commands.execution import Outcome, query_outcome, table_outcome
+from insjo.sql.commands.execution import Outcome, foreign_outcome, query_outcome, table_outcome
 
 if TYPE_CHECKING:
     from insjo.sql.binding.bound import BoundQuery
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def run_bound(x: Execution, bound: BoundQuery) -> Outcome:
     """Rows of a query that was bound, or found bound in the cache."""
+    if x.foreign is not None and bound.foreign:
+        return foreign_outcome(x.foreign_query(bound, x.foreign), bound)
     return query_outcome(x.query(bound), bound)
 
 

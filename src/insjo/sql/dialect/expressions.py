@@ -57,6 +57,10 @@ class Names:
         return f"{prefix}{self.count}"
 
 
+NODE_TYPE = "insjo_type"
+"""Key under which a compiled node carries its type."""
+
+
 @dataclass(slots=True)
 class Expressions:
     """Compiles expressions in one scope.
@@ -86,6 +90,7 @@ class Expressions:
         if self.known and not self.lambdas:
             known = self.known.get(node.sql(dialect="databricks"))
             if known is not None:
+                note_type(node, known.type)
                 return known
         handler = _HANDLERS.get(type(node))
         if handler is None:
@@ -94,6 +99,7 @@ class Expressions:
         if len(fragment.sql) > SQL_CHARS_MAX:
             message = "The statement grows too large when it is prepared for the engine."
             raise UnsupportedFeature(message, hint="Break it into several statements.")
+        note_type(node, fragment.type)
         return fragment
 
     def compile_all(self, nodes: Sequence[exp.Expr]) -> list[Fragment]:
@@ -123,6 +129,11 @@ class Expressions:
             if parts[0].lower() in frame:
                 return fields_of(frame[parts[0].lower()], parts[1:])
         return self.scope.resolve(parts)
+
+
+def note_type(node: exp.Expr, kind: Type) -> None:
+    """Leave the type on the node, for those who write the same tree for another engine; None when it has several."""
+    node.meta[NODE_TYPE] = kind if node.meta.get(NODE_TYPE, kind) == kind else None
 
 
 def shorten(node: exp.Expr) -> str:

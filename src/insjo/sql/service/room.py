@@ -15,6 +15,7 @@ from insjo.sql.binding.virtual import VirtualTables
 from insjo.sql.commands.execution import Tools
 from insjo.sql.dialect.names import all_functions
 from insjo.sql.service.completions import completions
+from insjo.sql.service.engines import Engines
 from insjo.sql.service.fingerprinting import Fingerprinting
 from insjo.sql.service.functions import FunctionStore
 from insjo.sql.service.history import HISTORY_COLUMNS, History
@@ -54,6 +55,7 @@ class SqlRoom:
         engine: Runs what was bound.
         results: Folder for results that wait; it belongs to this room alone.
         conversions: Reads files that the engine does not.
+        spark: Makes the engine for the address of a Spark Connect server.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class SqlRoom:
         engine: Engine,
         results: Path,
         conversions: Conversions | None = None,
+        spark: Callable[[str], Engine] | None = None,
     ) -> None:
         self._access = access
         self._catalog = catalog
@@ -86,10 +89,12 @@ class SqlRoom:
         )
         tools = Tools(access, catalog, engine, binder, self.virtual_tables, self.functions, Ledger(database=database), clock)
         self.warehouses = Warehouses(database=database, clock=clock, access=access)
+        self._engines = Engines(self.warehouses, spark)
         self.sessions = Sessions(clock=clock, warehouses=self.warehouses)
         self.history = History(database=database, clock=clock, access=access)
         self.statements = Statements(
             runner=Runner(tools),
+            engines=self._engines,
             access=access,
             warehouses=self.warehouses,
             sessions=self.sessions,
@@ -139,3 +144,4 @@ class SqlRoom:
         self.statements.shut_down()
         self.fingerprinting.close()
         self.history.close()
+        self._engines.close()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from insjo.kernel.context import RequestContext
     from insjo.sql.binding.bound import BoundQuery
     from insjo.sql.commands.execution import Outcome, Tools
-    from insjo.sql.ports import EngineLimits
+    from insjo.sql.ports import Engine, EngineLimits
     from insjo.sql.service.sessions import OpenSession
     from insjo.sql.types import StatementSpec
 
@@ -94,8 +94,9 @@ class Runner:
         limits: EngineLimits,
         on_queue: Callable[[int], None],
         on_kind: Callable[[str], None],
+        foreign: Engine | None = None,
     ) -> Outcome:
-        """The outcome of a statement; its rows are still to be read."""
+        """The outcome of a statement; its rows are still to be read.  `foreign` is the engine of a warehouse that has its own."""
         parsed = self._parsed(spec)
         on_kind(parsed.kind)
         execution = Execution(
@@ -108,11 +109,12 @@ class Runner:
             tools=self._tools,
             on_queue=on_queue,
             sessionless=not session.id,
+            foreign=foreign,
         )
         if isinstance(parsed.command, ExecuteImmediate):
             parsed, execution = read_inner(execution, parsed.command)
             if isinstance(parsed.command, Query):
-                return self._run_bound(execution, self._tools.binder.bind(ctx, parsed.command.tree, execution.names, execution.parameters))
+                return self._run_bound(execution, self._bind(execution, parsed.command))
         elif isinstance(parsed.command, Query):
             return self._query(execution, spec, parsed.command)
         return dispatch.run(execution, parsed.command)
@@ -130,14 +132,18 @@ class Runner:
     def _query(self, x: Execution, spec: StatementSpec, command: Query) -> Outcome:
         """A query, by a plan that still holds or by a new one."""
         plain = x.names.is_plain and not spec.parameters and len(spec.text) <= _CACHED_TEXT_CHARS_MAX
-        key = (x.ctx.principal.id, spec.text, x.names.catalog, x.names.schema)
+        key = (x.ctx.principal.id, spec.text, x.names.catalog, x.names.schema, "spark" if x.foreign else "")
         bound = self._held(x, key) if plain else None
         if bound is None:
             revision = self._tools.access.revision()
-            bound = self._tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
+            bound = self._bind(x, command)
             if plain and bound.cacheable:
                 self._plans.put(key, _Plan(bound, revision))
         return self._run_bound(x, bound)
+
+    def _bind(self, x: Execution, command: Query) -> BoundQuery:
+        """A query with its sources, also in the words of the warehouse's own engine if it has one."""
+        return self._tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, foreign=x.foreign is not None)
 
     def _held(self, x: Execution, key: tuple[str, ...]) -> BoundQuery | None:
         """A plan of this principal that would come out the same now."""

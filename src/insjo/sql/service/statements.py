@@ -17,6 +17,7 @@ from insjo.kernel.database import failure_of
 from insjo.kernel.errors import Cancelled, InsjoError, InvalidArgument, PermissionDenied
 from insjo.kernel.ids import new_id
 from insjo.sql.errors import (
+    OutOfMemory,
     ResultNoLongerAllowed,
     ResultUnavailable,
     StatementCancelled,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from insjo.kernel.context import RequestContext
     from insjo.sql.binding.needs import Need
     from insjo.sql.commands.execution import Outcome
+    from insjo.sql.service.engines import Engines
     from insjo.sql.service.history import History
     from insjo.sql.service.results import ResultStore, StoredResult
     from insjo.sql.service.running import Runner
@@ -130,6 +132,7 @@ class Statements:
         self,
         *,
         runner: Runner,
+        engines: Engines,
         access: Access,
         warehouses: Warehouses,
         sessions: Sessions,
@@ -142,6 +145,7 @@ class Statements:
         result_ttl_s: float,
     ) -> None:
         self._runner = runner
+        self._engines = engines
         self._access = access
         self._warehouses = warehouses
         self._sessions = sessions
@@ -379,8 +383,12 @@ class Statements:
         def on_kind(kind: str) -> None:
             live.kind = kind
 
-        outcome = self._runner.run(live.ctx, live.spec, live.session, live.cancel, limits, on_queue, on_kind)
-        self._collect(live, outcome)
+        foreign = self._engines.of(live.warehouse_id)
+        try:
+            outcome = self._runner.run(live.ctx, live.spec, live.session, live.cancel, limits, on_queue, on_kind, foreign)
+            self._collect(live, outcome)
+        except OutOfMemory as error:
+            raise self._engines.outgrown(live.ctx, live.warehouse_id, error) from error
 
     def _collect(self, live: _Live, outcome: Outcome) -> None:
         """Take the rows of an outcome into chunks."""

@@ -13,7 +13,7 @@ from insjo.kernel.errors import AlreadyExists
 from insjo.kernel.ids import short_id
 from insjo.sql import store
 from insjo.sql.errors import WarehouseExists, WarehouseInvalid, WarehouseStopped
-from insjo.sql.types import Warehouse, WarehouseState
+from insjo.sql.types import Warehouse, WarehouseEngine, WarehouseState
 
 if TYPE_CHECKING:
     from insjo.access.service.facade import Access
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "starter"
 _WAREHOUSES_MAX = 1000
 _MINUTES_MAX = 7 * 24 * 60
+_SPARK_URL = re.compile(r"sc://[A-Za-z0-9.\-\[\]:]{1,253}(/(;[A-Za-z0-9_\-]+=[^;\s]{1,500})*)?")
 _NAME = re.compile(r"[^\x00-\x1f`/\\]{1,100}")
 _SIZES = ("2X-Small", "X-Small", "Small", "Medium", "Large", "X-Large", "2X-Large", "3X-Large", "4X-Large")
 
@@ -53,14 +54,38 @@ class Warehouses:
             return made
         return store.warehouse_of(row, "")
 
-    def create(self, ctx: RequestContext, name: str, *, size: str = "2X-Small", auto_stop_mins: int = 0) -> Warehouse:
+    def create(
+        self,
+        ctx: RequestContext,
+        name: str,
+        *,
+        size: str = "2X-Small",
+        auto_stop_mins: int = 0,
+        engine: WarehouseEngine = WarehouseEngine.DUCKDB,
+        url: str = "",
+    ) -> Warehouse:
         """New warehouse; needs CREATE WAREHOUSE on the metastore.
+
+        One on Spark needs a metastore admin besides: the server behind its address gets to see what statements read.
 
         Raises:
             WarehouseExists, WarehouseInvalid: As they say.
         """
         _check(name, size, auto_stop_mins)
-        return self._insert(ctx, name, size, auto_stop_mins, is_default=False)
+        _check_engine(engine, url)
+        if engine is WarehouseEngine.SPARK:
+            self._access.principals.require_admin(ctx, "point a warehouse at a server of its own")
+        return self._insert(ctx, name, size, auto_stop_mins, is_default=False, engine=engine, url=url)
+
+    def larger(self, ctx: RequestContext, warehouse_id: str) -> str:
+        """Name of a warehouse on Spark that the caller may use in place of one on DuckDB, or an empty text."""
+        if self._fetch(warehouse_id).engine is not WarehouseEngine.DUCKDB:
+            return ""
+        for each in self.list(ctx):
+            is_other = each.engine is WarehouseEngine.SPARK and each.state is WarehouseState.RUNNING
+            if is_other and self._access.authority.decide(ctx, Privilege.EXECUTE, each.id).allowed:
+                return each.name
+        return ""
 
     def get(self, ctx: RequestContext, warehouse_id: str) -> Warehouse:
         """One that the caller may see."""
@@ -149,6 +174,10 @@ class Warehouses:
             raise WarehouseStopped(message, hint="Start it, or choose another one.")
         return found
 
+    def fetch(self, warehouse_id: str) -> Warehouse:
+        """One that somebody was allowed to use."""
+        return self._fetch(warehouse_id)
+
     def _switch(self, ctx: RequestContext, warehouse_id: str, state: WarehouseState) -> Warehouse:
         self._authorize(ctx, Privilege.MANAGE, warehouse_id)
         with self._database.write() as connection:
@@ -193,7 +222,17 @@ class Warehouses:
         with self._lock:
             self._known.pop(warehouse_id, None)
 
-    def _insert(self, ctx: RequestContext, name: str, size: str, auto_stop_mins: int, *, is_default: bool) -> Warehouse:
+    def _insert(
+        self,
+        ctx: RequestContext,
+        name: str,
+        size: str,
+        auto_stop_mins: int,
+        *,
+        is_default: bool,
+        engine: WarehouseEngine = WarehouseEngine.DUCKDB,
+        url: str = "",
+    ) -> Warehouse:
         warehouse_id = short_id()
         made = Warehouse(
             id=warehouse_id,
@@ -205,6 +244,8 @@ class Warehouses:
             created_at=self._clock.now(),
             created_by=ctx.principal.name,
             is_default=is_default,
+            engine=engine,
+            url=url,
         )
         try:
             with self._database.write() as connection:
@@ -228,6 +269,21 @@ def _check(name: str, size: str, auto_stop_mins: int) -> None:
     if not 0 <= auto_stop_mins <= _MINUTES_MAX:
         message = f"The minutes before a stop are between 0 and {_MINUTES_MAX}."
         raise WarehouseInvalid(message)
+
+
+def _check_engine(engine: WarehouseEngine, url: str) -> None:
+    """Refuse an address that does not belong to the engine, or that holds a secret."""
+    if engine is WarehouseEngine.DUCKDB:
+        if url:
+            message = "A warehouse on DuckDB runs on this machine and has no address."
+            raise WarehouseInvalid(message, hint="Leave the address out, or choose `spark`.")
+        return
+    if not _SPARK_URL.fullmatch(url):
+        message = f"`{url[:100]}` is not the address of a Spark Connect server."
+        raise WarehouseInvalid(message, hint="Write `sc://host:port`, and behind it for example `/;use_ssl=true`.")
+    if "token=" in url.lower():
+        message = "The address of a warehouse holds no token, because everybody may see it who may see the warehouse."
+        raise WarehouseInvalid(message, hint="Put it into the setting `spark_token`.")
 
 
 def _taken(name: str) -> WarehouseExists:

@@ -1,0 +1,143 @@
+"""The same statement for an engine other than Insjö's own: what its sources are there.
+
+A statement that is bound for a warehouse on Spark is compiled twice: once for DuckDB, which checks it and gives every node its type, and
+once as Spark SQL.  A source that has no words there makes the whole statement refused, never half of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from insjo.sql.dialect.spark.render import render, text_literal
+from insjo.sql.errors import UnsupportedFeature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlglot import exp
+
+    from insjo.catalog.types import Column, DataFile, Snapshot
+    from insjo.sql.dialect.session import SessionFacts
+
+_FILES_MAX = 2000
+_BRANCHES_MAX = 200
+_ODD = frozenset("{}*?[],`\\$")
+"""Characters that mean something in a pattern of paths."""
+
+
+@dataclass(slots=True)
+class Foreign:
+    """The statement's words for the other engine, while it is bound.
+
+    Attributes:
+        text: Of the tree that was compiled last.
+        wanted: Whether anybody asked for them; without that nothing is worked out.
+    """
+
+    wanted: bool = False
+    text: str = field(default="")
+
+    def compiled(self, tree: exp.Expr, facts: SessionFacts) -> None:
+        """Take the words of a tree that was just translated."""
+        self.text = render(tree, facts) if self.wanted else ""
+
+    def selected(self, shown: Sequence[str]) -> str:
+        """Some columns of the tree that was compiled last."""
+        names = ", ".join(quoted(name) for name in shown) or "1 AS insjo_none"
+        return f"SELECT {names} FROM (\n{self.text}\n) AS insjo_view" if self.wanted else ""  # noqa: S608  # A compiled tree.
+
+    def stream(self, name: str, columns: Mapping[str, str]) -> str:
+        """Rows that are handed over with the statement."""
+        return f"SELECT {_listed(columns)} FROM {quoted(name)}" if self.wanted else ""  # noqa: S608  # Names in backticks.
+
+    def scan(self, table: str, snapshot: Snapshot, columns: Sequence[Column], files: Sequence[DataFile]) -> str:
+        """Files of a table.
+
+        Raises:
+            UnsupportedFeature: Their columns are not alike, or they are too many.
+        """
+        if not self.wanted:
+            return ""
+        if not columns:
+            # Counting rows reads no column; the first one stands in for them.
+            columns = snapshot.columns[:1]
+        partition_names = {name.lower() for name in snapshot.partition_columns}
+        if not snapshot.uniform and files:
+            raise _unable(table, "has files of several schemas", "Run `OPTIMIZE` on it.")
+        if len(files) > _FILES_MAX:
+            raise _unable(table, f"has {len(files)} files to read", "Run `OPTIMIZE` on it, or filter on a partition.")
+        if not files:
+            nothing = ", ".join(f"CAST(NULL AS {column.type_text}) AS {quoted(column.name)}" for column in columns)
+            return f"SELECT {nothing} WHERE 1 = 0"
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for file in files:
+            values = {name.lower(): value for name, value in file.partition_values.items()}
+            shown = tuple(
+                _constant(values.get(column.name.lower()), column.type_text)
+                if column.name.lower() in partition_names
+                else quoted(column.name)
+                for column in columns
+            )
+            groups.setdefault(shown, []).append(file.path)
+        branches = [_branch(shown, columns, source) for shown, paths in groups.items() for source in _sources(paths)]
+        if len(branches) > _BRANCHES_MAX:
+            raise _unable(table, f"has {len(branches)} partitions to read", "Filter on a partition.")
+        return "\nUNION ALL\n".join(branches)
+
+
+def _branch(cells: Sequence[str], columns: Sequence[Column], source: str) -> str:
+    shown = (f"CAST({cell} AS {column.type_text}) AS {quoted(column.name)}" for cell, column in zip(cells, columns, strict=True))
+    return f"SELECT {', '.join(shown)} FROM {source}"  # noqa: S608  # Names in backticks, constants in quotes.
+
+
+def _sources(paths: Sequence[str]) -> list[str]:
+    """Files as few sources as there are folders."""
+    folders: dict[str, list[str]] = {}
+    found: list[str] = []
+    for path in paths:
+        if _ODD & set(path):
+            if "`" in path:
+                message = "A data file has a name that Spark cannot read."
+                raise UnsupportedFeature(message, details={"feature": "names of data files on Spark"})
+            found.append(f"parquet.`{path}`")
+        else:
+            folders.setdefault(str(PurePosixPath(path).parent), []).append(PurePosixPath(path).name)
+    for folder, names in folders.items():
+        found.append(f"parquet.`{folder}/{names[0]}`" if len(names) == 1 else f"parquet.`{folder}/{{{','.join(names)}}}`")
+    return found
+
+
+def quoted(name: str) -> str:
+    """A name in backticks."""
+    return f"`{name.replace('`', '``')}`"
+
+
+def _listed(columns: Mapping[str, str]) -> str:
+    return ", ".join(
+        quoted(name) if kind == "void" else f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in columns.items()
+    )
+
+
+def _constant(value: object, kind: str) -> str:
+    """A partition value; the cast that stands around it gives it its type."""
+    if value is None:
+        return "NULL"
+    if kind.startswith("timestamp") or isinstance(value, float | bytes):
+        message = f"A partition column of type `{kind}` is not supported by warehouses on Spark."
+        raise UnsupportedFeature(
+            message, hint="Run the statement on a warehouse on DuckDB.", details={"feature": f"partitions by `{kind}` on Spark"}
+        )
+    return text_literal(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def protected_on_spark(table: str) -> UnsupportedFeature:
+    """Insjö keeps the optimiser of its own engine from looking behind a row filter or a mask; no engine of others promises that."""
+    message = f"`{table}` has a row filter or column masks; such tables are read by warehouses on DuckDB."
+    return UnsupportedFeature(message, hint="Choose a warehouse on DuckDB.", details={"feature": "row filters and column masks on Spark"})
+
+
+def _unable(table: str, why: str, hint: str) -> UnsupportedFeature:
+    message = f"`{table}` {why}, which warehouses on Spark do not support."
+    return UnsupportedFeature(message, hint=hint, details={"feature": f"`{table}` on Spark"})

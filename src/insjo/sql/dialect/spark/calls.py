@@ -1,0 +1,180 @@
+"""Calls of functions, written so that Spark Connect computes what Databricks computes; all others are refused."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from insjo.sql.dialect.expressions import NODE_TYPE
+from insjo.sql.dialect.spark.functions import AGGREGATES_OF_NUMBERS, ALLOWED, RANKS, SAME_TYPE, WITH_DECIMAL_CONSTANTS
+from insjo.sql.dialect.spark.typed import WIDE, cast, checked_cast, data_type, refused, shared_type, type_of
+from insjo.sql.dialect.types import BIGINT, STRING, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from insjo.sql.dialect.session import SessionFacts
+
+_PLAIN_DATES = re.compile(r"(yyyy|MM|dd|HH|mm|ss|[-/.:, ])+")
+_PLAIN_PATTERN = re.compile(r"\^?([A-Za-z0-9 _,:@#/-]|\[[A-Za-z0-9 _-]+\]|[()+|])+")
+_PLAIN_PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]+\])+")
+_CASTS = frozenset({"int", "bigint", "smallint", "tinyint", "double", "float", "string", "boolean", "date", "timestamp", "binary"})
+"""Functions that are casts."""
+
+
+def rewritten_call(node: exp.Anonymous, session: SessionFacts) -> exp.Expr:
+    """A call in a form that is right, or UnsupportedFeature with the function's name."""
+    name = str(node.this).lower()
+    answer = _answered(node, name, session)
+    if answer is not None:
+        return answer
+    if name in _CASTS and len(node.expressions) == 1:
+        return _as_cast(node)
+    change = _CHANGES.get(name)
+    if change is not None:
+        return change(node)
+    if name not in ALLOWED | RANKS:
+        raise refused(node, f"the function `{name}`")
+    decimals = [each for each in node.expressions if (type_of(each) or STRING).kind is Kind.DECIMAL]
+    if name in WITH_DECIMAL_CONSTANTS:
+        decimals = [each for each in decimals if not isinstance(each, exp.Literal)]
+    if decimals and name not in AGGREGATES_OF_NUMBERS:
+        raise refused(node, f"the function `{name}` on decimals")
+    return node
+
+
+def _answered(node: exp.Anonymous, name: str, session: SessionFacts) -> exp.Expr | None:
+    """What is known without any engine."""
+    constants = {
+        "current_user": session.user, "session_user": session.user, "user": session.user, "current_catalog": session.catalog,
+        "current_schema": session.schema, "current_database": session.schema,
+    }  # fmt: skip
+    if name in constants and not node.expressions:
+        return exp.Literal.string(constants[name])
+    if len(node.expressions) != 1:
+        return None
+    if name in {"is_account_group_member", "is_member"} and isinstance(node.expressions[0], exp.Literal):
+        return exp.Boolean(this=str(node.expressions[0].this).lower() in session.groups)
+    found = type_of(node.expressions[0])
+    return exp.Literal.string(found.text) if name == "typeof" and found is not None else None
+
+
+def _as_cast(node: exp.Anonymous) -> exp.Expr:
+    kind = type_of(node)
+    if kind is None:
+        raise refused(node)
+    made = exp.Cast(this=node.expressions[0].copy(), to=data_type(kind))
+    made.meta[NODE_TYPE] = kind
+    return checked_cast(made)
+
+
+def _patterned(node: exp.Anonymous) -> exp.Expr:
+    """Dates read and written by a pattern of the plainest letters."""
+    pattern = node.expressions[1] if len(node.expressions) == 2 else None  # noqa: PLR2004  # The value and the pattern.
+    if not isinstance(pattern, exp.Literal) or not _PLAIN_DATES.fullmatch(str(pattern.this)):
+        raise refused(node, f"the function `{str(node.this).lower()}` with this pattern")
+    return node
+
+
+def _searched(node: exp.Anonymous) -> exp.Expr:
+    """Functions of regular expressions, with patterns that every engine reads alike."""
+    pattern = node.expressions[1] if len(node.expressions) > 1 else None
+    rest = node.expressions[2:]
+    if not isinstance(pattern, exp.Literal) or not _PLAIN_PATTERN.fullmatch(str(pattern.this)):
+        raise refused(node, "a regular expression")
+    if any(isinstance(each, exp.Literal) and each.is_string and set(str(each.this)) & set("\\$") for each in rest):
+        raise refused(node, "a regular expression")
+    return node
+
+
+def _at_path(node: exp.Anonymous) -> exp.Expr:
+    """A text at a path of plain names and positions."""
+    path = node.expressions[1] if len(node.expressions) == 2 else None  # noqa: PLR2004  # The document and the path.
+    if not isinstance(path, exp.Literal) or not _PLAIN_PATH.fullmatch(str(path.this)):
+        raise refused(node, "the function `get_json_object` with this path")
+    return node
+
+
+def _of_texts(node: exp.Anonymous) -> exp.Expr:
+    """Functions that write their arguments as texts: only what is written alike everywhere."""
+    written: list[exp.Expr] = []
+    for each in node.expressions:
+        kind = type_of(each)
+        if kind is None or not (kind.kind in {Kind.STRING, Kind.BOOLEAN, Kind.DATE, Kind.VOID} or kind.is_integral):
+            raise refused(node, f"the function `{str(node.this).lower()}` on these values")
+        written.append(cast(each, STRING))
+    return exp.Anonymous(this=node.this, expressions=written)
+
+
+def _rounded(node: exp.Anonymous) -> exp.Expr:
+    """`round` of exact numbers; `left` and `right` with a count that is not negative."""
+    name = str(node.this).lower()
+    source, digits = type_of(node.expressions[0]) if node.expressions else None, node.expressions[1:]
+    if source is None or not all(isinstance(each, exp.Literal) and not each.is_string for each in digits):
+        raise refused(node, f"the function `{name}`")
+    if name == "round" and source.kind is not Kind.DECIMAL:
+        raise refused(node, f"the function `round` on values of type `{source.text}`")
+    if name != "round" and source.kind is not Kind.STRING:
+        raise refused(node, f"the function `{name}`")
+    kind = type_of(node)
+    return cast(exp.Anonymous(this=node.this, expressions=[each.copy() for each in node.expressions]), kind) if kind else node
+
+
+def _decoded(node: exp.Anonymous) -> exp.Expr:
+    """`decode(x, a, b, ..., otherwise)` as the CASE that it stands for; NULL equals NULL there."""
+    if len(node.expressions) <= 2:  # noqa: PLR2004  # Bytes in a character set.
+        raise refused(node, "the function `decode` on bytes")
+    subject, *rest = node.expressions
+    kind = type_of(node)
+    keys, values = rest[0 : len(rest) // 2 * 2 : 2], rest[1::2]
+    common = shared_type([subject, *keys])
+    if kind is None or common is None:
+        raise refused(node, "the function `decode` on values of several types")
+    pairs = zip(keys, values, strict=True)
+    branches = [
+        exp.If(this=exp.NullSafeEQ(this=cast(subject, common), expression=cast(key, common)), true=cast(value, kind))
+        for key, value in pairs
+    ]
+    return exp.Case(ifs=branches, default=cast(rest[-1], kind) if len(rest) % 2 else exp.Null())
+
+
+def _same_types(node: exp.Anonymous) -> exp.Expr:
+    """Functions that choose among their arguments: each in the type of the result."""
+    name = str(node.this).lower()
+    kind = type_of(node) or shared_type(node.expressions[1:] if name == "if" else node.expressions)
+    if kind is None or kind.is_nested:
+        raise refused(node, f"the function `{name}` on values of several types")
+    arguments = [each.copy() if name == "if" and not at else cast(each, kind) for at, each in enumerate(node.expressions)]
+    return exp.Anonymous(this=node.this, expressions=arguments)
+
+
+def _number_of(node: exp.Anonymous) -> exp.Expr:
+    """A sum or an absolute value that raises where it does not fit."""
+    name, kind = str(node.this).lower(), type_of(node)
+    if len(node.expressions) != 1:
+        raise refused(node, f"the function `{name}`")
+    argument = node.expressions[0]
+    inner = argument.expressions[0] if isinstance(argument, exp.Distinct) and argument.expressions else argument
+    source = type_of(inner)
+    if source is None or not source.is_numeric:
+        raise refused(node, f"the function `{name}`")
+    if not source.is_integral:
+        return node
+    wide = cast(inner, WIDE)
+    wide = exp.Distinct(expressions=[wide]) if isinstance(argument, exp.Distinct) else wide
+    return cast(exp.Anonymous(this=node.this, expressions=[wide]), kind if kind is not None and kind.is_integral else BIGINT)
+
+
+_CHANGES: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
+    **dict.fromkeys(SAME_TYPE, _same_types),
+    **dict.fromkeys(("sum", "abs"), _number_of),
+    **dict.fromkeys(("round", "left", "right"), _rounded),
+    **dict.fromkeys(("date_format", "to_date", "to_timestamp"), _patterned),
+    **dict.fromkeys(("regexp_extract", "regexp_extract_all", "regexp_replace", "regexp_like", "regexp_count", "split"), _searched),
+    **dict.fromkeys(("concat_ws",), _of_texts),
+    "get_json_object": _at_path,
+    "decode": _decoded,
+}
+"""Functions that are right in some forms only."""

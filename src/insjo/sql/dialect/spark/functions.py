@@ -1,0 +1,47 @@
+"""Functions that were seen to be right on Spark Connect: `tests/conformance/test_spark.py` runs every case of the sets on it."""
+
+from __future__ import annotations
+
+SAME_TYPE = frozenset({"coalesce", "nvl", "ifnull", "if", "iff", "greatest", "least", "nullif"})
+"""Functions that give one of their arguments."""
+
+AGGREGATES_OF_NUMBERS = frozenset({"sum", "min", "max", "count", "avg", "mean", "first", "last", "any_value", "abs", "count_if"})
+"""Functions that take decimals as they are."""
+
+WITH_DECIMAL_CONSTANTS = frozenset(
+    {"percentile", "percentile_approx", "percentile_cont", "percentile_disc", "make_timestamp", "width_bucket"}
+)
+"""Functions to which a constant with a point may be given; they take it as a double anyway."""
+
+RANKS = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})
+"""Functions of windows."""
+
+ALLOWED = frozenset(
+    {
+        "abs", "acos", "acosh", "add_months", "aggregate", "any_value", "approx_count_distinct", "array", "array_agg", "array_append",
+        "array_compact", "array_distinct", "array_except", "array_insert", "array_intersect", "array_max", "array_min", "array_position",
+        "array_prepend", "array_remove", "array_repeat", "array_size", "array_sort", "array_union", "arrays_overlap", "arrays_zip",
+        "ascii", "asin", "asinh", "atan", "atan2", "atanh", "avg", "base64", "bin", "bit_and", "bit_count", "bit_get", "bit_length",
+        "bit_or", "bit_xor", "bitmap_bit_position", "bitmap_bucket_number", "bool_and", "bool_or", "bround", "btrim", "cardinality",
+        "cbrt", "ceil", "ceiling", "char", "char_length", "character_length", "chr", "coalesce", "collect_list", "collect_set", "concat",
+        "contains", "cos", "cosh", "cot", "count", "count_if", "covar_pop", "covar_samp", "crc32", "csc", "current_date",
+        "current_timestamp", "date_add", "date_diff", "date_from_unix_date", "date_part", "date_sub", "date_trunc", "dateadd", "datediff",
+        "day", "dayname", "dayofmonth", "dayofweek", "dayofyear", "degrees", "e", "element_at", "encode", "endswith", "equal_null",
+        "every", "exists", "exp", "expm1", "filter", "find_in_set", "first", "first_value", "flatten", "floor", "forall",
+        "get", "getbit", "greatest", "grouping", "hex", "hour", "hypot", "if", "ifnull", "instr", "is_valid_utf8", "isnotnull", "isnull",
+        "last", "last_day", "last_value", "lcase", "least", "len", "length", "listagg", "ln", "localtimestamp", "locate", "log", "log10",
+        "log1p", "log2", "lower", "lpad", "ltrim", "make_date", "make_timestamp", "map", "map_concat", "map_contains_key", "map_entries",
+        "map_filter", "map_from_arrays", "map_from_entries", "map_keys", "map_values", "max", "max_by", "md5", "mean", "median", "min",
+        "min_by", "minute", "mod", "month", "monthname", "months_between", "named_struct", "negative", "next_day", "now", "nullif",
+        "nullifzero", "nvl", "nvl2", "octet_length", "pi", "pmod", "positive", "pow", "power", "quarter", "quote", "radians", "reduce",
+        "regr_avgx", "regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_sxx", "regr_sxy", "regr_syy", "repeat", "replace",
+        "reverse", "right", "rpad", "rtrim", "sec", "second", "sequence", "sha", "sha1", "sha2", "shiftleft", "shiftright",
+        "shiftrightunsigned", "sign", "sin", "sinh", "size", "some", "sort_array", "space", "split_part", "sqrt", "startswith", "std",
+        "stddev", "stddev_pop", "stddev_samp", "str_to_map", "string_agg", "struct", "substring_index", "sum", "tan", "tanh",
+        "timestamp_micros", "timestamp_millis", "timestamp_seconds", "timestampadd", "timestampdiff", "to_binary", "transform",
+        "translate", "trunc", "try_add", "try_avg", "try_divide", "try_element_at", "try_mod", "try_multiply", "try_subtract", "try_sum",
+        "try_to_binary", "ucase", "unbase64", "unhex", "uniform", "unix_date", "unix_micros", "unix_millis", "unix_seconds", "upper",
+        "var_pop", "var_samp", "variance", "weekday", "weekofyear", "width_bucket", "window", "year", "zeroifnull",
+    },
+)  # fmt: skip
+"""Functions that may be sent: those that were right in all cases, without patterns of dates, numbers and expressions in their arguments."""

@@ -1,0 +1,157 @@
+"""Statements on a warehouse whose engine is a Spark Connect server: the same answers, or a refusal that names what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from insjo.access.types import Privilege, SecurableKind
+from insjo.adapters.duckdb.engine import DuckDbEngine
+from insjo.adapters.spark.engine import SparkEngine
+from insjo.kernel.errors import PermissionDenied
+from insjo.sql.errors import OutOfMemory, UnsupportedFeature, WarehouseInvalid
+from insjo.sql.types import WarehouseEngine
+from tests.support.desk import Desk, open_desk
+from tests.support.sail import sail
+
+
+@dataclass
+class Both:
+    desk: Desk
+    big: str
+    url: str
+
+    def same(self, text: str, parameters: dict[str, Any] | None = None) -> list[tuple[object, ...]]:
+        here = self.desk.run(text, parameters=parameters)
+        there = self.desk.run(text, warehouse_id=self.big, parameters=parameters)
+        assert there.table.equals(here.table), text
+        assert [column.type_text for column in there.statement.columns] == [column.type_text for column in here.statement.columns]
+        assert there.statement.provenance == here.statement.provenance
+        return self.desk.rows(text, warehouse_id=self.big, parameters=parameters)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    root = tmp_path_factory.mktemp("lake")
+    engine = DuckDbEngine(root=root, spill=tmp_path_factory.mktemp("spill"), workers=1, memory_mb=512, threads=1).start()
+    with sail() as url, open_desk(root / "lake", engine, spark=lambda url: SparkEngine(url, root=root / "lake")) as desk:
+        big = desk.room.warehouses.create(desk.ctx, "big", engine=WarehouseEngine.SPARK, url=url)
+        desk.run("CREATE TABLE orders (id INT, region STRING, amount DECIMAL(10,2), day DATE) PARTITIONED BY (region)")
+        desk.run(
+            """INSERT INTO orders
+               SELECT CAST(id AS INT), CASE id % 3 WHEN 0 THEN NULL WHEN 1 THEN 'north' ELSE 'å/ö =%' END,
+               CAST(id AS DECIMAL(10,2)) / 4, date_add(DATE '2026-01-01', CAST(id % 30 AS INT))
+               FROM range(1000)"""
+        )
+        desk.run("CREATE TABLE names (id INT, name STRING)")
+        desk.run("INSERT INTO names VALUES (1, 'it''s'), (2, 'back\\\\slash'), (3, NULL)")
+        yield Both(desk, big.id, url)
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT count(*), sum(id), min(amount), max(day), sum(amount) FROM orders",
+        "SELECT region, count(*) AS n, sum(amount) AS total FROM orders GROUP BY region ORDER BY region NULLS FIRST",
+        "SELECT o.id, n.name, o.amount * 2 AS twice FROM orders o JOIN names n ON o.id = n.id ORDER BY o.id",
+        "SELECT id, row_number() OVER (PARTITION BY region ORDER BY id DESC) AS r FROM orders QUALIFY r = 1 ORDER BY id",
+        "WITH top AS (SELECT region, sum(amount) AS s FROM orders GROUP BY ALL) SELECT region FROM top WHERE s > 9 ORDER BY s DESC",
+        "SELECT name || '!' AS loud FROM names WHERE name LIKE '%s%' ORDER BY 1",
+        "SELECT * FROM names ORDER BY id",
+        "SELECT id FROM orders WHERE day BETWEEN DATE '2026-01-03' AND DATE '2026-01-04' AND id IN (SELECT id + 1 FROM names) ORDER BY id",
+        "SELECT current_user() AS who, typeof(amount) AS kind FROM orders LIMIT 1",
+        "SELECT count(*) FROM orders WHERE region = 'north'",
+        "SELECT count(*) FROM orders WHERE region = 'nowhere'",
+        "SELECT id FROM names WHERE id > 100",
+        "SELECT DISTINCT year(day) AS y, month(day) AS m FROM orders",
+        "SELECT 1 AS a UNION ALL SELECT 2 ORDER BY a",
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'desk' AND table_name = 'orders'",
+    ],
+)
+def test_both_engines_give_the_same(both: Both, text: str) -> None:
+    both.same(text)
+
+
+def test_versions_views_and_parameters(both: Both) -> None:
+    desk = both.desk
+    desk.run("CREATE VIEW big_orders AS SELECT id, amount FROM orders WHERE amount > 100")
+    assert both.same("SELECT count(*) AS n FROM big_orders WHERE amount < :most", parameters={"most": 200})
+    desk.run("DELETE FROM names WHERE id = 3")
+    assert both.same("SELECT count(*) AS n FROM names") == [(2,)]
+    assert both.same("SELECT count(*) AS n FROM names VERSION AS OF 1") == [(3,)]
+    desk.run("CREATE TABLE copied AS SELECT region, count(*) AS n FROM orders GROUP BY region", warehouse_id=both.big)
+    assert both.same("SELECT sum(n) AS n FROM copied") == [(1000,)]
+    desk.run("INSERT INTO copied SELECT 'more', 1", warehouse_id=both.big)
+    assert both.same("SELECT sum(n) AS n FROM copied") == [(1001,)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT initcap(name) FROM names",
+        "SELECT regexp_extract(name, '(a+)$', 1) FROM names",
+        "SELECT CAST(CAST(id AS DOUBLE) AS STRING) FROM names",
+        "SELECT amount / 3 FROM orders",
+        "SELECT parse_json('1') FROM names",
+        "SELECT id FROM orders TABLESAMPLE (10 PERCENT)",
+        "SELECT * FROM read_files('/Volumes/main/desk/files/', format => 'csv')",
+        "SELECT to_json(named_struct('a', 1.5D)) FROM names",
+    ],
+)
+def test_what_may_differ_is_refused_by_name(both: Both, text: str) -> None:
+    both.desk.put("a.csv", "a\n1\n")
+    error = both.desk.error(text, warehouse_id=both.big)
+    assert isinstance(error, UnsupportedFeature)
+    assert error.details["feature"]
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("SELECT id + 2147483647 FROM names WHERE id = 1", "CAST_OVERFLOW"),
+        ("SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS t(x)", "CAST_OVERFLOW"),
+        ("SELECT 1 / (id - id) FROM names", "DIVIDE_BY_ZERO"),
+        ("SELECT nothing FROM names", "UNRESOLVED_COLUMN"),
+        ("SELECT * FROM main.desk.nothing", "TABLE_OR_VIEW_NOT_FOUND"),
+    ],
+)
+def test_wrong_values_are_told(both: Both, text: str, code: str) -> None:
+    assert both.desk.error(text, warehouse_id=both.big).code.startswith(code)
+
+
+def test_rights_are_those_of_the_caller(both: Both) -> None:
+    desk, ada = both.desk, both.desk.as_("ada")
+    assert ada.error("SELECT 1", warehouse_id=both.big).kind in {"NOT_FOUND", "PERMISSION_DENIED"}
+    desk.lake.access.grants.grant(desk.ctx, both.big, "ada", [Privilege.EXECUTE])
+    assert ada.rows("SELECT 1 AS a", warehouse_id=both.big) == [(1,)]
+    assert ada.error("SELECT * FROM orders", warehouse_id=both.big).kind in {"NOT_FOUND", "PERMISSION_DENIED"}
+    desk.run("CREATE FUNCTION only_north(r STRING) RETURNS BOOLEAN RETURN r = 'north'")
+    desk.run("CREATE TABLE kept AS SELECT id, region FROM orders")
+    desk.run("ALTER TABLE kept SET ROW FILTER only_north ON (region)")
+    error = desk.error("SELECT count(*) FROM kept", warehouse_id=both.big)
+    assert isinstance(error, UnsupportedFeature)
+    desk.lake.access.grants.grant(desk.ctx, desk.lake.access.securables.metastore().id, "ada", [Privilege.CREATE_WAREHOUSE])
+    with pytest.raises(PermissionDenied):
+        desk.room.warehouses.create(ada.ctx, "mine", engine=WarehouseEngine.SPARK, url=both.url)
+
+
+@pytest.mark.parametrize("url", ["", "http://host", "sc://host:1/;token=secret", "sc://ho st"])
+def test_an_address_is_looked_at(both: Both, url: str) -> None:
+    with pytest.raises(WarehouseInvalid):
+        both.desk.room.warehouses.create(both.desk.ctx, "wrong", engine=WarehouseEngine.SPARK, url=url)
+
+
+def test_a_statement_that_does_not_fit_is_shown_the_way_to_the_larger_warehouse(both: Both) -> None:
+    error = both.desk.error("SELECT array_size(array_agg(repeat('x', 4000) || id)) AS n FROM range(3000000)")
+    assert isinstance(error, OutOfMemory)
+    assert error.details["warehouse"] == "big"
+    assert "`big`" in error.hint
+
+
+def test_warehouses_on_spark_are_securables(both: Both) -> None:
+    assert both.desk.lake.access.securables.find(SecurableKind.WAREHOUSE, "big") is not None
