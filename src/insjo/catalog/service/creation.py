@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     Protect = Callable[[str, sa.Connection | None], None]
 
 
+_NO_VIEW = {"view_definition": "", "view_catalog": "", "view_schema": ""}
+
+
 @dataclass(slots=True)
 class StagedTable:
     """A table whose data files are written before it exists, so that it appears together with its rows.
@@ -124,13 +127,11 @@ class TableCreation:
             ctx: Who asks; becomes the owner.
             name: Where it goes.
             columns: At least one.
-            comment: Free text.
+            comment, partition_columns: As they say.
             properties: Table properties; those that begin with `delta.` are kept in the table itself.
-            partition_columns: Columns by whose values files are laid into folders.
             if_not_exists: Give the one that is there.
             replace: Put a new definition and new rows in place of the one that is there; its history and its label stay.
-            staged: From `stage`, when data files were written before.
-            adds: Those files.
+            staged, adds: From `stage`, when data files were written before, and those files.
             label: Label of what the rows were computed from; the table gets it together with them.
             checks: Conditions that every row must fulfil, by name, in Databricks SQL; whoever writes rows sees to it.
             keys: Primary and foreign keys.
@@ -153,9 +154,10 @@ class TableCreation:
             user=ctx.principal.name,
             columns=columns,
             partition_columns=partitions,
-            properties={**storage_properties(wanted), **{CONSTRAINTS + name: text for name, text in (checks or {}).items()}},
+            properties=storage_properties(wanted) | {CONSTRAINTS + each: text for each, text in (checks or {}).items()},
         )
         values = {
+            **_NO_VIEW,
             "keys": store.keys_to_json(keys),
             "schema_id": schema.id,
             "name": name.name,
@@ -164,9 +166,6 @@ class TableCreation:
             "partition_columns": list(partitions),
             "comment": checked_comment(comment),
             "properties": wanted,
-            "view_definition": "",
-            "view_catalog": "",
-            "view_schema": "",
         }
         if self._exists(name):
             if if_not_exists:

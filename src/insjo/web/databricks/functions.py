@@ -31,7 +31,7 @@ class Parameters(msgspec.Struct):
     parameters: list[dict[str, Any]] = []
 
 
-class FunctionInfo(msgspec.Struct):
+class NewFunction(msgspec.Struct):
     """A function to create."""
 
     name: str
@@ -49,7 +49,7 @@ class FunctionInfo(msgspec.Struct):
 class CreateBody(msgspec.Struct):
     """The wrapping of a function to create."""
 
-    function_info: FunctionInfo
+    function_info: NewFunction
 
 
 class OwnerBody(msgspec.Struct):
