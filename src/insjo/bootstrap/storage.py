@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from insjo.bootstrap.closing import Closing
     from insjo.bootstrap.folders import Folders
-    from insjo.catalog.ports import FileStorage, Mirror, PlainCopies, TableStorage
+    from insjo.catalog.ports import CleanableStorage, FileStorage, Mirror, PlainCopies
     from insjo.kernel.settings import Settings
     from insjo.sql.ports import Conversions, Engine
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Storage:
     """The adapters that know where things lie; `mirror` is None for the data folder."""
 
-    tables: TableStorage
+    tables: CleanableStorage
     copies: PlainCopies
     files: FileStorage
     mirror: Mirror | None = None

@@ -86,6 +86,14 @@ class TableStorage(Protocol):
         """Write a checkpoint if one is due at this version."""
         ...
 
+    def discard(self, location: str, files: Sequence[NewFile]) -> None:
+        """Delete data files that were written but never committed; missing ones are no error."""
+        ...
+
+
+class CleanableStorage(TableStorage, Protocol):
+    """Tables whose old files can be taken away."""
+
     def vacuum(self, location: str, cutoff: datetime, *, dry_run: bool) -> list[str]:
         """Delete files that no version needs which could be read at the moment or later, and files of killed writers.
 
@@ -94,10 +102,6 @@ class TableStorage(Protocol):
         Returns:
             Paths of these files below the location.
         """
-        ...
-
-    def discard(self, location: str, files: Sequence[NewFile]) -> None:
-        """Delete data files that were written but never committed; missing ones are no error."""
         ...
 
 

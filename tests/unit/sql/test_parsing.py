@@ -8,6 +8,7 @@ from insjo.kernel.errors import InsjoError
 from insjo.sql.errors import InvalidIdentifier, ParameterInvalid, SyntaxInvalid, UnboundParameter, UnsupportedFeature
 from insjo.sql.parsing import nodes
 from insjo.sql.parsing.cursor import split_name
+from insjo.sql.parsing.definitions import ColumnDefinition
 from insjo.sql.parsing.parse import parse
 from insjo.sql.types import Parameter
 
@@ -121,7 +122,7 @@ def test_create_table_with_every_clause() -> None:
     command = parsed.command
     assert isinstance(command, nodes.CreateTable)
     assert command.name == ("c", "s", "t")
-    assert command.columns[0] == nodes.ColumnDefinition("a", "INT", nullable=False, comment="x")
+    assert command.columns[0] == ColumnDefinition("a", "INT", nullable=False, comment="x")
     assert command.columns[1].name == "b c"
     assert command.partition_columns == ("a",)
     assert command.properties == {"k": "v", "delta.x": "true"}

@@ -126,15 +126,13 @@ class TableCreation:
         Args:
             ctx: Who asks; becomes the owner.
             name: Where it goes.
-            columns: At least one.
-            comment, partition_columns: As they say.
+            columns: At least one; `keys` are primary and foreign ones.
             properties: Table properties; those that begin with `delta.` are kept in the table itself.
             if_not_exists: Give the one that is there.
             replace: Put a new definition and new rows in place of the one that is there; its history and its label stay.
             staged, adds: From `stage`, when data files were written before, and those files.
             label: Label of what the rows were computed from; the table gets it together with them.
             checks: Conditions that every row must fulfil, by name, in Databricks SQL; whoever writes rows sees to it.
-            keys: Primary and foreign keys.
             protect: Sets row filter and masks by the table's identifier, before anybody can see a row.
 
         Raises:

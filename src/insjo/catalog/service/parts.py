@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from insjo.access.service.facade import Access
     from insjo.access.types import Privilege, Securable, SecurableKind
-    from insjo.catalog.ports import FileStorage, PlainCopies, TableStorage
+    from insjo.catalog.ports import CleanableStorage, FileStorage, PlainCopies
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
     from insjo.kernel.database import Database
@@ -42,7 +42,7 @@ class Parts:
     database: Database
     clock: Clock
     access: Access
-    storage: TableStorage
+    storage: CleanableStorage
     copies: PlainCopies
     files: FileStorage
     root: Path

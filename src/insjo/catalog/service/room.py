@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from insjo.access.service.facade import Access
-    from insjo.catalog.ports import FileStorage, Mirror, PlainCopies, TableStorage
+    from insjo.catalog.ports import CleanableStorage, FileStorage, Mirror, PlainCopies
     from insjo.kernel.clock import Clock
     from insjo.kernel.database import Database
 
@@ -49,7 +49,7 @@ class CatalogRoom:
         database: Database,
         clock: Clock,
         access: Access,
-        storage: TableStorage,
+        storage: CleanableStorage,
         copies: PlainCopies,
         files: FileStorage,
         root: Path,

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from insjo.catalog.service.writing import TableWrite
     from insjo.catalog.types import Column, Table, TableName
     from insjo.sql.commands.execution import Execution
-    from insjo.sql.parsing.nodes import AddConstraint, ConstraintDefinition, DropConstraint, NamePath
+    from insjo.sql.parsing.definitions import ConstraintDefinition
+    from insjo.sql.parsing.nodes import AddConstraint, DropConstraint, NamePath
 
 PRIMARY, FOREIGN = "PRIMARY KEY", "FOREIGN KEY"
 

@@ -116,9 +116,10 @@ def _information(table: Table) -> str:
     """Facts about a table, a line each, and its columns as a tree."""
     lines = [f"Catalog: {table.catalog}", f"Database: {table.schema}", f"Table: {table.name}", f"Owner: {table.owner}"]
     lines += [f"Created By: {table.created_by}", f"Type: {table.table_type.value}"]
-    lines += [f"Comment: {' '.join(table.comment.splitlines())}"] if table.comment else []
     lines += ["Provider: delta"] if table.has_files else []
     lines += [f"Partition Columns: [{', '.join(table.partition_columns)}]"] if table.partition_columns else []
+    # The comment stands last, because dbt takes all up to the last line that looks like a heading.
+    lines += [f"Comment: {' '.join(table.comment.splitlines())}"] if table.comment else []
     lines.append("Schema: root")
     for column in table.columns:
         kind = _SPARK_NAMES.get(column.type_text, column.type_text)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from insjo.catalog.types import TableName
     from insjo.sql.commands.execution import Execution
-    from insjo.sql.parsing.nodes import AddColumns, AlterProperties, ColumnDefinition, CreateTable, NamePath
+    from insjo.sql.parsing.definitions import ColumnDefinition
+    from insjo.sql.parsing.nodes import AddColumns, AlterProperties, CreateTable, NamePath
 
     Guard = Callable[[Sequence[Column]], Callable[[str, sa.Connection | None], None]]
 

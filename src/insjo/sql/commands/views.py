@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from insjo.sql.binding.bound import BoundQuery
     from insjo.sql.commands.execution import Execution
-    from insjo.sql.parsing.nodes import AlterView, ColumnDefinition, CreateView
+    from insjo.sql.parsing.definitions import ColumnDefinition
+    from insjo.sql.parsing.nodes import AlterView, CreateView
 
 
 def create_view(x: Execution, command: CreateView) -> Outcome:

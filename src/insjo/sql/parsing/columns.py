@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from insjo.sql.errors import SyntaxInvalid, UnsupportedFeature
+from insjo.sql.parsing.definitions import ColumnDefinition, ConstraintDefinition, Counter
 from insjo.sql.parsing.guards import mask
-from insjo.sql.parsing.nodes import ColumnDefinition, ConstraintDefinition, Counter
 
 if TYPE_CHECKING:
     from insjo.sql.parsing.cursor import Cursor

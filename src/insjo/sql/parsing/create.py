@@ -9,11 +9,11 @@ from sqlglot import exp
 
 from insjo.sql.errors import SyntaxInvalid
 from insjo.sql.parsing.columns import Columns, binary_collation, column_rest, names, refuse, table_columns
+from insjo.sql.parsing.definitions import ColumnDefinition
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.guard_nodes import CreateGuardedTable
 from insjo.sql.parsing.guards import row_filter
 from insjo.sql.parsing.nodes import (
-    ColumnDefinition,
     CreateCatalog,
     CreateFunction,
     CreateSchema,
