@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from insjo.kernel.errors import DatabaseAway, DatabaseFull
+from insjo.kernel.errors import DatabaseAway, DatabaseFull, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,10 @@ class Database:
 
 def failure_of(error: BaseException) -> InsjoError | None:
     """What an error of the database means for whoever called, or None when it is none, or one that our own code made."""
+    if isinstance(error, sa.exc.DataError) and "NUL" in str(error.orig):
+        # PostgreSQL keeps no such texts; SQLite does, and finds nothing under them.
+        message = "A text holds the character NUL, which no text may have."
+        return InvalidArgument(message)
     if not isinstance(error, sa.exc.OperationalError):
         return None
     said, state = str(error.orig).lower(), getattr(error.orig, "sqlstate", "")

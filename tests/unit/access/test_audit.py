@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from insjo.access.errors import AuditOverflow
+from insjo.access.errors import AuditOverflow, SecurableNotFound
 from insjo.access.service import audit as audit_service
 from insjo.access.service.facade import Access
 from insjo.access.store import tables
-from insjo.access.types import AuditFilter, Label, Level, Origin
+from insjo.access.types import AuditFilter, Label, Level, Origin, Privilege
 from insjo.kernel.context import RequestContext
 from insjo.kernel.database import Database
 from insjo.kernel.errors import InvalidArgument
@@ -180,6 +180,14 @@ def test_hostile_text_is_recorded_and_verifies(access: Access, admin: RequestCon
     row = access.audit.search(admin, AuditFilter(outcome="denied")).items[0]
     assert len(row.reason) == 2000
     assert row.origins[-1] == "and 200 more"
+    assert access.audit.verify().intact
+
+
+def test_a_refusal_of_something_with_an_endless_name_keeps_nothing_else_from_being_recorded(access: Access, admin: RequestContext) -> None:
+    with pytest.raises(SecurableNotFound):
+        access.authority.authorize(admin, Privilege.SELECT, "x" * 5000)
+    access.audit.record(admin, "after", outcome="denied")
+    assert access.audit.search(admin).items[0].action == "after"
     assert access.audit.verify().intact
 
 

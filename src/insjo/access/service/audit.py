@@ -97,7 +97,7 @@ class Audit:
             "request_id": _clean(ctx.request_id, 64),
             "client": _clean(ctx.origin, 255),
             "object": _clean(object, 2000),
-            "securable_id": securable_id or "",
+            "securable_id": _clean(securable_id or "", 64),  # Of a refusal it is what the caller sent.
             "label": label.text()[:2000] if label else "",
             "destination": _clean(destination, 500),
             "origins": _origin_texts(origins),
