@@ -35,7 +35,7 @@ def client(made: Installation) -> anthropic.Anthropic:
     return client_of(made)
 
 
-def sent(made: Installation) -> Any:  # noqa: ANN401  # JSON.
+def sent(made: Installation) -> Any:  # noqa: ANN401  # JSON is what it is.
     return made.outside.requests[-1].json()
 
 

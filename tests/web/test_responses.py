@@ -36,7 +36,7 @@ def client(made: Installation) -> openai.OpenAI:
     return client_of(made)
 
 
-def sent(made: Installation) -> Any:  # noqa: ANN401  # JSON.
+def sent(made: Installation) -> Any:  # noqa: ANN401  # JSON is what it is.
     return made.outside.requests[-1].json()
 
 
