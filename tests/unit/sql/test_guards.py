@@ -169,6 +169,9 @@ def test_tables_are_made_with_what_protects_them(desk: Desk, ulla: Desk) -> None
     shown = desk.rows("SELECT table_name, filter_name, target_columns FROM information_schema.row_filters ORDER BY 1")
     assert shown == [("copied", "main.desk.may_see", "region"), ("made", "main.desk.may_see", "region")]
     assert desk.rows("SELECT column_name, mask_name FROM information_schema.column_masks") == [("pay", "main.desk.hide")]
+    told = {name: value for name, value, _ in desk.rows("DESCRIBE EXTENDED made")}
+    assert (told["Row Filter"], told["Column Mask"]) == ("main.desk.may_see ON (region)", "pay: main.desk.hide")
+    assert "Row Filter" not in {name for name, _, _ in ulla.rows("DESCRIBE EXTENDED made")}
 
 
 def test_a_masked_column_that_reads_as_a_constant_leaves_the_label(desk: Desk, ulla: Desk) -> None:

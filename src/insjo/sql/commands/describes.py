@@ -149,6 +149,16 @@ def _details(x: Execution, table: Table) -> list[tuple[str, str]]:
     found.append(("Owner", table.owner))
     listed = ",".join(f"{key}={value}" for key, value in sorted(table.properties.items()))
     found.append(("Table Properties", f"[{listed}]"))
+    return found + _guards(x, table)
+
+
+def _guards(x: Execution, table: Table) -> list[tuple[str, str]]:
+    """Row filter and masks, by functions that the caller may see."""
+    shown = x.tools.access.protections.described(x.ctx, table.id)
+    found = [("Row Filter", f"{each.function_name} ON ({', '.join(part.text() for part in each.arguments)})") for each in shown.filters]
+    for mask in shown.masks.values():
+        using = ", ".join(part.text() for part in mask.arguments[1:])
+        found.append(("Column Mask", f"{mask.column}: {mask.function_name}" + (f" USING COLUMNS ({using})" if using else "")))
     return found
 
 
