@@ -90,5 +90,5 @@ async def keep_renewed(settings: Settings, folders: Folders, context: ssl.SSLCon
         await asyncio.sleep(RENEW_CHECK_S)
         try:
             await asyncio.to_thread(renew, settings, folders, context)
-        except Exception:
+        except Exception:  # Whatever it was, the next look may succeed, and until then the old certificate serves.
             log.exception("the certificate of the server could not be renewed")

@@ -29,7 +29,7 @@ def test_where_https_listens(settings: Settings, port: int | None, host: str) ->
 
 def test_names_are_those_that_clients_may_use() -> None:
     assert names_of(Settings()) == LOOPBACK
-    everywhere = Settings(host="0.0.0.0", public_url="https://lake.example.org/", tls_names="a.example.org, ,10.0.0.7,localhost")  # noqa: S104
+    everywhere = Settings(host="0.0.0.0", public_url="https://lake.example.org/", tls_names="a.example.org, ,10.0.0.7,localhost")  # noqa: S104  # As above.
     assert names_of(everywhere) == (*LOOPBACK, "lake.example.org", "a.example.org", "10.0.0.7")
 
 
