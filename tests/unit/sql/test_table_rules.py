@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,14 @@ def test_others_read_the_table(table: Desk) -> None:
     assert sorted(found.to_pyarrow_table().column("y").to_pylist()) == [2, 4]
     assert found.protocol().min_reader_version == 1
     assert set(found.protocol().writer_features or ()) >= {"allowColumnDefaults", "checkConstraints", "generatedColumns", "identityColumns"}
+
+
+def test_writers_at_the_same_time_count_on_together(desk: Desk) -> None:
+    desk.run("CREATE TABLE g (id BIGINT GENERATED ALWAYS AS IDENTITY, v INT)")
+
+    def write(number: int) -> None:
+        desk.run(f"INSERT INTO g (v) VALUES ({number}), ({number})")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(8)))
+    assert sorted(desk.rows("SELECT id FROM g")) == [(number,) for number in range(1, 17)]

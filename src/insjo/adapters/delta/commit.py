@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from insjo.catalog.types import Column, DataFile, NewFile, Snapshot
 
 _ENGINE = "Insjo"
+_SAME_ROWS = frozenset({"OPTIMIZE", "DROP COLUMNS", "RENAME COLUMN", "CHANGE COLUMN"})
+"""Operations that write files again without a row coming or going (`dataChange` in the log)."""
+
 _ATTEMPTS_MAX = 200
 """How often a blind append steps behind the commits of others before it gives up."""
 
@@ -152,10 +155,10 @@ def _plan(location: str, commit: Commit, before: replay.LogState | None, store: 
         digest = footers.digest_of(fields, partition_names)
         for each in commit.adds:
             tags = {footers.TAG: digest} if footers.has_all(f"{location}/{each.path}", fields, partition_names) else {}
-            adds.append(_add(location, each, partition_columns, tags, changes_rows=commit.operation != "OPTIMIZE"))
+            adds.append(_add(location, each, partition_columns, tags, changes_rows=commit.operation not in _SAME_ROWS))
     if before is not None:
         _refuse_features(before, removes=bool(removes))
-    if commit.operation == "OPTIMIZE":
+    if commit.operation in _SAME_ROWS:
         removes = [{"remove": {**each["remove"], "dataChange": False}} for each in removes]
     return _Plan(before, tuple(definition), tuple(removes), tuple(adds))
 
