@@ -10,16 +10,17 @@ from sqlglot import exp
 from insjo.sql.dialect.expressions import NODE_TYPE
 from insjo.sql.dialect.spark.functions import AGGREGATES_OF_NUMBERS, ALLOWED, RANKS, SAME_TYPE, WITH_DECIMAL_CONSTANTS
 from insjo.sql.dialect.spark.typed import WIDE, cast, checked_cast, data_type, refused, shared_type, type_of
-from insjo.sql.dialect.types import BIGINT, STRING, Kind
+from insjo.sql.dialect.types import BIGINT, STRING, Kind, Type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from insjo.sql.dialect.session import SessionFacts
 
-_PLAIN_DATES = re.compile(r"(yyyy|MM|dd|HH|mm|ss|[-/.:, ])+")
+_PLAIN_DATES = re.compile(r"(yyyy|MMM|MM|dd|d|EEEE|HH|mm|ss|[-/.:, ])+")
 _PLAIN_PATTERN = re.compile(r"\^?([A-Za-z0-9 _,:@#/-]|\[[A-Za-z0-9 _-]+\]|[()+|])+")
 _PLAIN_PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]+\])+")
+_ZONE = re.compile(r"[A-Z][A-Za-z]+(/[A-Z][A-Za-z_]+)*|UTC")
 _CASTS = frozenset({"int", "bigint", "smallint", "tinyint", "double", "float", "string", "boolean", "date", "timestamp", "binary"})
 """Functions that are casts."""
 
@@ -51,6 +52,8 @@ def _answered(node: exp.Anonymous, name: str, session: SessionFacts) -> exp.Expr
         "current_user": session.user, "session_user": session.user, "user": session.user, "current_catalog": session.catalog,
         "current_schema": session.schema, "current_database": session.schema,
     }  # fmt: skip
+    if name == "version" and not node.expressions:
+        return exp.Literal.string(session.version)
     if name in constants and not node.expressions:
         return exp.Literal.string(constants[name])
     if len(node.expressions) != 1:
@@ -71,7 +74,9 @@ def _as_cast(node: exp.Anonymous) -> exp.Expr:
 
 
 def _patterned(node: exp.Anonymous) -> exp.Expr:
-    """Dates read and written by a pattern of the plainest letters."""
+    """Dates read and written by a pattern of the plainest letters, or read without one."""
+    if len(node.expressions) == 1 and str(node.this).lower() in {"to_date", "to_timestamp", "from_unixtime", "unix_timestamp"}:
+        return node
     pattern = node.expressions[1] if len(node.expressions) == 2 else None  # noqa: PLR2004  # The value and the pattern.
     if not isinstance(pattern, exp.Literal) or not _PLAIN_DATES.fullmatch(str(pattern.this)):
         raise refused(node, f"the function `{str(node.this).lower()}` with this pattern")
@@ -87,6 +92,107 @@ def _searched(node: exp.Anonymous) -> exp.Expr:
     if any(isinstance(each, exp.Literal) and each.is_string and set(str(each.this)) & set("\\$") for each in rest):
         raise refused(node, "a regular expression")
     return node
+
+
+def _in_zone(node: exp.Anonymous) -> exp.Expr:
+    """Moments in zones that are written by their names; a text is read as a moment first."""
+    if len(node.expressions) != 2 or not isinstance(node.expressions[1], exp.Literal):  # noqa: PLR2004  # The moment and its zone.
+        raise refused(node, f"the function `{str(node.this).lower()}` in this form")
+    if not _ZONE.fullmatch(str(node.expressions[1].this)):
+        raise refused(node, "a time zone that has no name")
+    return node
+
+
+def _as_json(node: exp.Anonymous) -> exp.Expr:
+    """Whole numbers, texts and booleans are written alike everywhere."""
+    kind = type_of(node.expressions[0]) if len(node.expressions) == 1 else None
+    if kind is None or not _is_plain(kind):
+        raise refused(node, "the function `to_json` on these values")
+    return node
+
+
+def _is_plain(kind: Type) -> bool:
+    if kind.kind is Kind.ARRAY:
+        return _is_plain(kind.item)
+    if kind.kind is Kind.MAP:
+        return kind.key == STRING and kind.value is not None and _is_plain(kind.value)
+    if kind.kind is Kind.STRUCT:
+        return all(_is_plain(each.type) for each in kind.fields)
+    return kind.is_integral or kind.kind in {Kind.STRING, Kind.BOOLEAN}
+
+
+def _contains(node: exp.Anonymous) -> exp.Expr:
+    """NULL where it is not known, because the array holds NULL and not the value."""
+    if len(node.expressions) != 2:  # noqa: PLR2004  # The array and the value.
+        raise refused(node)
+    array, value = node.expressions
+    kind = type_of(array)
+    if kind is None or type_of(value) != kind.item or kind.item.is_nested:
+        raise refused(node, "the function `array_contains` on values of several types")
+    name = exp.to_identifier("insjo_x")
+    is_null = exp.Lambda(this=exp.Is(this=exp.column("insjo_x"), expression=exp.Null()), expressions=[name])
+    unknown = exp.Or(
+        this=exp.Is(this=array.copy(), expression=exp.Null()),
+        expression=exp.Is(this=value.copy(), expression=exp.Null()),
+    )
+    branches = [
+        exp.If(this=unknown, true=exp.Null()),
+        exp.If(this=node.copy(), true=exp.Boolean(this=True)),
+        exp.If(this=exp.Anonymous(this="exists", expressions=[array.copy(), is_null]), true=exp.Null()),
+    ]
+    return exp.Case(ifs=branches, default=exp.Boolean(this=False))
+
+
+def _from_json(node: exp.Anonymous) -> exp.Expr:
+    """A document read as whole numbers, texts and booleans."""
+    kind = type_of(node)
+    if len(node.expressions) != 2 or kind is None or kind.kind is not Kind.STRUCT or not _is_plain(kind):  # noqa: PLR2004  # No options.
+        raise refused(node, "the function `from_json` with this schema")
+    return node
+
+
+def _json_array_length(node: exp.Anonymous) -> exp.Expr:
+    """NULL for what is no array."""
+    if len(node.expressions) != 1:
+        raise refused(node)
+    begins = exp.Like(this=exp.Anonymous(this="ltrim", expressions=[node.expressions[0].copy()]), expression=exp.Literal.string("[%"))
+    return exp.Case(ifs=[exp.If(this=begins, true=node.copy())])
+
+
+def _factorial(node: exp.Anonymous) -> exp.Expr:
+    """NULL outside of 0 to 20."""
+    if len(node.expressions) != 1 or not (type_of(node.expressions[0]) or STRING).is_integral:
+        raise refused(node)
+    number = node.expressions[0]
+    within = exp.Between(this=number.copy(), low=exp.Literal.number(0), high=exp.Literal.number(20))
+    return exp.Case(ifs=[exp.If(this=within, true=node.copy())])
+
+
+def _converted(node: exp.Anonymous) -> exp.Expr:
+    """From one named zone to another."""
+    zones = node.expressions[:-1]
+    if len(zones) != 2 or not all(isinstance(each, exp.Literal) and _ZONE.fullmatch(str(each.this)) for each in zones):  # noqa: PLR2004  # From and to.
+        raise refused(node, "the function `convert_timezone` in this form")
+    return node
+
+
+def _transform_values(node: exp.Anonymous) -> exp.Expr:
+    """Over the keys, with the value at the same position: not every server knows the function itself."""
+    function = node.expressions[1] if len(node.expressions) == 2 else None  # noqa: PLR2004  # The map and the function.
+    if not isinstance(function, exp.Lambda) or len(function.expressions) != 2:  # noqa: PLR2004  # Key and value.
+        raise refused(node, "the function `transform_values` in this form")
+    source, value = node.expressions[0], function.expressions[1].name.lower()
+    keys = exp.Anonymous(this="map_keys", expressions=[source.copy()])
+    position = exp.Add(this=exp.column("insjo_i"), expression=exp.Literal.number(1))
+    element = exp.Anonymous(this="element_at", expressions=[exp.Anonymous(this="map_values", expressions=[source.copy()]), position])
+    holder = exp.Paren(this=function.this.copy())
+    for each in list(holder.walk()):
+        is_name = isinstance(each, exp.Column) or (isinstance(each, exp.Identifier) and not isinstance(each.parent, exp.Column))
+        if is_name and each.name.lower() == value:
+            each.replace(element.copy())
+    body = exp.Lambda(this=holder, expressions=[function.expressions[0].copy(), exp.to_identifier("insjo_i")])
+    values = exp.Anonymous(this="transform", expressions=[keys.copy(), body])
+    return exp.Anonymous(this="map_from_arrays", expressions=[keys, values])
 
 
 def _at_path(node: exp.Anonymous) -> exp.Expr:
@@ -143,11 +249,11 @@ def _decoded(node: exp.Anonymous) -> exp.Expr:
 def _same_types(node: exp.Anonymous) -> exp.Expr:
     """Functions that choose among their arguments: each in the type of the result."""
     name = str(node.this).lower()
-    kind = type_of(node) or shared_type(node.expressions[1:] if name == "if" else node.expressions)
+    kind = type_of(node) or shared_type(node.expressions[1:] if name in {"if", "iff"} else node.expressions)
     if kind is None or kind.is_nested:
         raise refused(node, f"the function `{name}` on values of several types")
-    arguments = [each.copy() if name == "if" and not at else cast(each, kind) for at, each in enumerate(node.expressions)]
-    return exp.Anonymous(this=node.this, expressions=arguments)
+    arguments = [each.copy() if name in {"if", "iff"} and not at else cast(each, kind) for at, each in enumerate(node.expressions)]
+    return exp.Anonymous(this="if" if name == "iff" else node.this, expressions=arguments)
 
 
 def _number_of(node: exp.Anonymous) -> exp.Expr:
@@ -171,7 +277,15 @@ _CHANGES: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
     **dict.fromkeys(SAME_TYPE, _same_types),
     **dict.fromkeys(("sum", "abs"), _number_of),
     **dict.fromkeys(("round", "left", "right"), _rounded),
-    **dict.fromkeys(("date_format", "to_date", "to_timestamp"), _patterned),
+    **dict.fromkeys(("date_format", "to_date", "to_timestamp", "from_unixtime", "unix_timestamp"), _patterned),
+    **dict.fromkeys(("from_utc_timestamp", "to_utc_timestamp"), _in_zone),
+    "to_json": _as_json,
+    "from_json": _from_json,
+    "json_array_length": _json_array_length,
+    "factorial": _factorial,
+    "convert_timezone": _converted,
+    "transform_values": _transform_values,
+    "array_contains": _contains,
     **dict.fromkeys(("regexp_extract", "regexp_extract_all", "regexp_replace", "regexp_like", "regexp_count", "split"), _searched),
     **dict.fromkeys(("concat_ws",), _of_texts),
     "get_json_object": _at_path,

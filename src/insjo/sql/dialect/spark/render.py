@@ -59,7 +59,8 @@ class _Generator(SparkGenerator):
         relation = expression.meta.get(RELATION)
         if relation is None:
             return str(super().table_sql(expression, sep))
-        plain = exp.Table(this=exp.to_identifier("insjo_source"), alias=expression.args.get("alias"))
+        alias = expression.args.get("alias") or exp.TableAlias(this=exp.to_identifier(expression.name, quoted=True))
+        plain = exp.Table(this=exp.to_identifier("insjo_source"), alias=alias)
         return str(super().table_sql(plain, sep)).replace("insjo_source", f"({relation})", 1)
 
 

@@ -311,6 +311,24 @@ def _grouped(node: exp.Expr) -> exp.Expr:
     return exp.Group(expressions=keys) if keys else exp.Group(expressions=[exp.Tuple(expressions=[])])
 
 
+def _ordered(node: exp.Expr) -> exp.Expr:
+    """`ORDER BY ALL` as all positions."""
+    (only, *more) = node.expressions
+    key = only.this if isinstance(only, exp.Ordered) else only
+    if more or not (isinstance(key, exp.Column) and not key.table and key.name.upper() == "ALL" and not key.this.args.get("quoted")):
+        return node
+    query = node.parent
+    if not isinstance(query, exp.Select) or any(isinstance(each, exp.Star) or each.is_star for each in query.expressions):
+        raise refused(node, "ORDER BY ALL with a star")
+    keys = []
+    for at in range(1, len(query.expressions) + 1):
+        made = only.copy()
+        if isinstance(made, exp.Ordered):
+            made.set("this", exp.Literal.number(at))
+        keys.append(made if isinstance(made, exp.Ordered) else exp.Literal.number(at))
+    return exp.Order(expressions=keys)
+
+
 def _aggregates(node: exp.Expr) -> bool:
     return any(isinstance(each, exp.Anonymous) and is_aggregate(str(each.this).lower()) for each in node.walk())
 
@@ -335,4 +353,5 @@ _CHANGES: tuple[tuple[type | tuple[type, ...], Callable[[exp.Expr], exp.Expr]], 
     (exp.Filter, _filtered),
     (exp.Window, _window),
     (exp.Group, _grouped),
+    (exp.Order, _ordered),
 )
