@@ -16,7 +16,7 @@ from insjo.kernel.errors import InvalidArgument, Unimplemented
 from insjo.kernel.ids import new_id
 from insjo.web.authentication import authenticate
 from insjo.web.databricks.routes import ROUTES as DATABRICKS_ROUTES
-from insjo.web.databricks.statements import WantedByStatement
+from insjo.web.databricks.statements import Ends, WantedByStatement
 from insjo.web.errors import RouteNotFound, render
 from insjo.web.insjo.routes import ROUTES as INSJO_ROUTES
 from insjo.web.openai.door import OpenAIDoor
@@ -60,6 +60,7 @@ API_PREFIXES = (
     "/.well-known/",
     "/ai-gateway/",
     "/telemetry",
+    "/metrics",
 )
 
 
@@ -75,6 +76,7 @@ def create_app(services: Services) -> ASGIApp:
     inner = Starlette(routes=routes, exception_handlers={404: fallback, 405: fallback}, lifespan=_lifespan)
     inner.router.redirect_slashes = False
     inner.state.wanted = WantedByStatement()
+    inner.state.ends = Ends()
     inner.state.thrift = Operations()
     return Outer(OpenAIDoor(services, inner))
 

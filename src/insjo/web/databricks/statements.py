@@ -26,6 +26,8 @@ from insjo.web.signing import LinkRefused, LinkSigner
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import pyarrow as pa
 
 WAIT_DEFAULT_S = 10
@@ -150,19 +152,53 @@ async def _answer(call: Call, body: dict[str, object]) -> Response:
     return Response(await call.run(msgspec.json.encode, body), media_type="application/json")
 
 
+class Ends:
+    """Waits for the ends of statements without a thread each, and with one call behind each statement however often it is waited for."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, asyncio.Event] = {}
+
+    async def wait(self, statement_id: str, register: Callable[[Callable[[], None]], Awaitable[None]], seconds: float) -> None:
+        """Return when the statement has ended or the time is over.
+
+        Args:
+            register: Takes what is to be called, from any thread, once the statement has ended.
+        """
+        event = self._events.get(statement_id)
+        if event is None:
+            event = self._events[statement_id] = asyncio.Event()
+            try:
+                await register(self._teller(statement_id, event))
+            except BaseException:
+                self._end(statement_id, event)
+                raise
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+
+    def _teller(self, statement_id: str, event: asyncio.Event) -> Callable[[], None]:
+        """What wakes those who wait."""
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # The loop may be closed by the time the statement ends.
+                loop.call_soon_threadsafe(self._end, statement_id, event)
+
+        return tell
+
+    def _end(self, statement_id: str, event: asyncio.Event) -> None:
+        self._events.pop(statement_id, None)
+        event.set()
+
+
 async def wait_for(call: Call, statement_id: str, seconds: float) -> Statement:
     """The statement when it has ended or the time is over; no thread waits for it."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    statements, ends = call.services.sql.statements, call.request.app.state.ends
 
-    def tell() -> None:
-        with contextlib.suppress(RuntimeError):  # The loop may be closed by the time the statement ends.
-            loop.call_soon_threadsafe(ended.set)
+    async def register(tell: Callable[[], None]) -> None:
+        await call.run(statements.when_ended, call.ctx, statement_id, tell)
 
-    statements = call.services.sql.statements
-    await call.run(statements.when_ended, call.ctx, statement_id, tell)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await ended.wait()
+    await ends.wait(statement_id, register, seconds)
     return await call.run(statements.get, call.ctx, statement_id)
 
 
