@@ -186,3 +186,13 @@ def test_what_a_table_hides_does_not_lie_open_beside_it(people: Desk, protection
     assert people.rows("SHOW TABLES LIKE 'people_quarantine'") == []
     good = people.put("good.csv", GOOD)
     assert copy(people, good, ", 'quarantine' = 'true'")["num_affected_rows"] == 2
+
+
+def test_partitions_and_columns_that_the_table_fills_itself(desk: Desk) -> None:
+    desk.run("CREATE TABLE p (id INT, day DATE, name STRING NOT NULL) PARTITIONED BY (day)")
+    path = desk.put("p.csv", "id,day,name\n1,2026-01-01,a\nx,2026-01-01,b\n3,2026-01-02,c\n")
+    assert copy(desk, path, ", 'quarantine' = 'true'", table="p")["num_quarantined_rows"] == 1
+    assert desk.rows("SELECT id FROM p WHERE day = '2026-01-02'") == [(3,)]
+    desk.run("CREATE TABLE g (id BIGINT GENERATED ALWAYS AS IDENTITY, n INT, m INT GENERATED ALWAYS AS (n * 2))")
+    assert copy(desk, desk.put("g.csv", "n\n1\n2\nx\n"), ", 'quarantine' = 'true'", table="g")["num_quarantined_rows"] == 1
+    assert desk.rows("SELECT id, n, m FROM g ORDER BY n") == [(1, 1, 2), (2, 2, 4)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import sqlite3
 import zipfile
@@ -137,6 +138,36 @@ def test_rescued_data_of_csv(desk: Desk) -> None:
     path = desk.put("a.csv", "id,born\n1,2020-01-02\nabc,never\n")
     source = f"read_files('{path}', header => true, schema => 'id INT, born DATE', mode => 'PERMISSIVE')"
     assert desk.rows(f"SELECT id, _rescued_data FROM {source}") == [(1, None), (None, '{"id":"abc","born":"never"}')]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rows"),
+    [
+        ("crlf.csv", b"a,b\r\n1,x\r\n2,y", [(1, "x"), (2, "y")]),
+        ("cr.csv", b"a,b\r1,x\r2,y", [(1, "x"), (2, "y")]),
+        ("packed.csv.gz", gzip.compress(b"a,b\n1,x\n"), [(1, "x")]),
+        ("quoted.csv", b'a,b\n1,"x\ny"\n', [(1, "x\ny")]),
+        ("wide.csv", (",".join(f"c{n}" for n in range(2000)) + "\n" + ",".join("1" * 2000) + "\n").encode(), [(1,) * 2000]),
+    ],
+)
+def test_odd_files_are_read(desk: Desk, name: str, content: bytes, rows: list[tuple[object, ...]]) -> None:
+    assert desk.rows(f"SELECT * FROM read_files('{desk.put(name, content)}', header => true) ORDER BY 1") == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("long.csv", b"a\n" + b"x" * 3_000_000 + b"\n", "is longer than the 2 MB"),
+        ("bomb.csv.gz", gzip.compress(b"a\n" + b"x" * 200_000_000), "is longer than the 2 MB"),
+        ("plain.csv.gz", b"a,b\n1,x\n", "is not a GZIP stream"),
+        ("deep.jsonl", b'{"a":' * 3000 + b"\n", "is not valid JSON"),
+    ],
+)
+def test_hostile_files_are_told_and_harm_nothing(desk: Desk, name: str, content: bytes, said: str) -> None:
+    error = desk.error(f"SELECT count(*) FROM read_files('{desk.put(name, content)}'{', header => true' if '.csv' in name else ''})")
+    assert isinstance(error, FileReadFailed)
+    assert said in error.message
+    assert desk.value("SELECT 1") == 1
 
 
 def test_a_packed_workbook_that_unfolds_without_end_ends_alone(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ _COLUMN_COUNT = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _JSON_MALFORMED = re.compile(r"at byte \d+ in (?:record/value|line) (\d+)")
 _JSON_VALUE = re.compile(r"in (?:record/value|line) (\d+): (.*)", re.DOTALL)
 _NOT_UTF8 = ("unicode", "utf-8 encoded", "utf8")
+_QUOTED_CHARS = 250
 _ABOUT_FILES = ("csv error", "json", "parquet", "magic bytes", "sniff", *_NOT_UTF8)
 
 
@@ -70,6 +71,11 @@ def _csv_failure(said: str, line: re.Match[str], where: str, details: dict[str, 
     if wrong := _COLUMN_COUNT.search(said):
         message = f"{start} has {wrong[2]} columns, and {wrong[1]} are expected."
         return FileReadFailed(message, hint="Is the separator right, and is a quote missing?", details=details)
+    quoted = said.partition("Original Line:")[2].strip()
+    if "maximum line size" in said.lower() or ("\n" not in quoted and len(quoted) > _QUOTED_CHARS):
+        # The engine quotes the whole line before it says why, and so much is cut off.
+        message = f"{start} is longer than the 2 MB that one line may have."
+        return FileReadFailed(message, hint="Are the line ends right, and is a quote missing?", details=details)
     if "unterminated quote" in said or "Original Line:" in said:
         return FileReadFailed(f"{start} cannot be read: a quote is not closed, or stands where none may.", details=details)
     return FileReadFailed(f"{start} cannot be read: {said[line.end() :].strip()[:200]}", details=details)
