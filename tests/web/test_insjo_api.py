@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.server import RunningServer
 
@@ -135,6 +136,20 @@ def test_limits_are_set_by_admins_and_seen_by_those_for_whom_they_hold(admin: Do
     assert ulla.raw("DELETE", f"{PREFIX}/limits/{made['id']}")[0] == 403
     assert admin.call("DELETE", f"{PREFIX}/limits/{made['id']}") == {}
     assert admin.raw("DELETE", f"{PREFIX}/limits/{made['id']}")[0] == 404
+
+
+def test_metrics_are_prometheus_text_for_admins_alone(server: RunningServer, admin: Door, ulla: Door) -> None:
+    assert ulla.raw("GET", "/metrics")[0] == 403
+    assert Door(server.url, "").raw("GET", "/metrics")[0] == 401
+    body = {"model": "insjo-embed", "input": "a lake"}
+    assert admin.raw("POST", "/v1/embeddings", body)[0] == 200
+    status, text = admin.raw("GET", "/metrics")
+    assert status == 200
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    counted = families["insjo_model_requests"].samples
+    assert sum(each.value for each in counted if each.labels["endpoint"] == "insjo-embed") >= 1
+    assert families["gen_ai_client_operation_duration_seconds"].type == "histogram"
+    assert any(each.labels["gen_ai_token_type"] == "input" for each in families["gen_ai_client_token_usage"].samples)
 
 
 def test_an_agent_lives_answers_and_ends(admin: Door, ulla: Door) -> None:

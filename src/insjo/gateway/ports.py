@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from insjo.access.types import Cleared
-    from insjo.gateway.types import Embedded, EmbeddingInput, LocalModel, ProviderRequest, RuntimeState, Upstream
+    from insjo.gateway.types import Embedded, EmbeddingInput, LocalModel, ProviderRequest, RuntimeState, Upstream, UsageRecord
 
 
 class ProviderResponse(Protocol):
@@ -119,4 +119,19 @@ class ModelRuntime(Protocol):
 
     async def unload(self, model: str) -> None:
         """End the model's process, for example to free memory.  Nothing happens when it is not loaded."""
+        ...
+
+
+class UsageObserver(Protocol):
+    """Counts requests for whoever watches the system."""
+
+    content_type: str
+    """Media type of what `render` gives."""
+
+    def observe(self, records: Sequence[UsageRecord]) -> None:
+        """Count some requests; called in batches, never on the way of one."""
+        ...
+
+    def render(self) -> bytes:
+        """All counts since the process began."""
         ...

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from insjo.access.service.facade import Access
-    from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime
+    from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime, UsageObserver
     from insjo.kernel.clock import Clock
     from insjo.kernel.database import Database
     from insjo.kernel.threads import Threads
@@ -53,6 +53,7 @@ class GatewayRoom:
         runtime: ModelRuntime | None,
         keys_dir: Path,
         journal_dir: Path,
+        observer: UsageObserver | None = None,
     ) -> None:
         """Put the services together; nothing starts yet."""
         self._chat_provider = chat_provider
@@ -66,7 +67,7 @@ class GatewayRoom:
             embedding_provider=embedding_provider,
             chat_provider=chat_provider,
         )
-        self.usage = Usage(database=database, access=access, journal_dir=journal_dir)
+        self.usage = Usage(database=database, access=access, journal_dir=journal_dir, observer=observer)
         self.snapshots = Snapshots(access=access, endpoints=self.endpoints, vault=vault, threads=threads)
         self.limits = Limits(database=database, clock=clock, access=access, threads=threads)
         router = Router(access=access, threads=threads)

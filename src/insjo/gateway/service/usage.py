@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from insjo.access.types import Privilege, SecurableKind
+from insjo.gateway.errors import NotBuilt
 from insjo.gateway.store import DatabaseAway, UsageScope, UsageStore
 from insjo.gateway.types import UsageRecord
 from insjo.kernel.context import SYSTEM
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from insjo.access.service.facade import Access
+    from insjo.gateway.ports import UsageObserver
     from insjo.gateway.store import UsageGroup
     from insjo.kernel.context import RequestContext
     from insjo.kernel.database import Database
@@ -71,10 +73,11 @@ class Usage:
     )
     """Columns of `system.ai.usage`."""
 
-    def __init__(self, *, database: Database, access: Access, journal_dir: Path) -> None:
+    def __init__(self, *, database: Database, access: Access, journal_dir: Path, observer: UsageObserver | None = None) -> None:
         """Start no thread yet: the first record does."""
         self._access = access
         self._store = UsageStore(database)
+        self._observer = observer
         self._journal = _Journal(journal_dir / "usage.jsonl")
         self._pending: deque[UsageRecord] = deque()
         self._writing = threading.Lock()
@@ -111,6 +114,8 @@ class Usage:
                     self._journal.append(batch)
                 for _ in batch:
                     self._pending.popleft()
+                if self._observer is not None:
+                    self._observer.observe(batch)
 
     def close(self) -> None:
         """Write what waits and end the writer."""
@@ -143,6 +148,14 @@ class Usage:
         """Rows of `system.ai.usage` for this caller, newest first."""
         self.flush()
         return self._store.fetch_rows(self._scope(ctx), ROWS_MAX)
+
+    def metrics(self, ctx: RequestContext) -> tuple[str, bytes]:
+        """Media type and text of all counts; metastore admins only, since they name endpoints that others may not know of."""
+        self._access.principals.require_admin(ctx, "read metrics")
+        if self._observer is None:
+            raise NotBuilt("Metrics are switched off here.")
+        self.flush()
+        return self._observer.content_type, self._observer.render()
 
     def _scope(self, ctx: RequestContext) -> UsageScope:
         principal = ctx.principal

@@ -153,6 +153,12 @@ async def verify_audit(call: Call) -> Response:
     return JSONResponse({"intact": report.intact, "rows": report.rows, "sequence": report.sequence, "problem": report.problem})
 
 
+async def metrics(call: Call) -> Response:
+    """Counts since the server began, in Prometheus' text format; admins only."""
+    media_type, content = await call.run(call.services.gateway.usage.metrics, call.ctx)
+    return Response(content, media_type=media_type)
+
+
 async def sum_usage(call: Call) -> Response:
     """Sums of usage by one group; everybody sees their own, admins all."""
     asked = call.query("group", "endpoint")
@@ -173,4 +179,5 @@ ROUTES = (
     DoorRoute("GET", f"{PREFIX}/audit", search_audit, "insjo"),
     DoorRoute("POST", f"{PREFIX}/audit/verify", verify_audit, "insjo"),
     DoorRoute("GET", f"{PREFIX}/usage", sum_usage, "insjo"),
+    DoorRoute("GET", "/metrics", metrics, "insjo"),
 )
