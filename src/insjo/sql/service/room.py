@@ -24,6 +24,7 @@ from insjo.sql.service.results import ResultStore
 from insjo.sql.service.running import Runner
 from insjo.sql.service.sessions import Sessions
 from insjo.sql.service.statements import Statements
+from insjo.sql.service.turns import Turns
 from insjo.sql.service.warehouses import Warehouses
 
 if TYPE_CHECKING:
@@ -101,8 +102,12 @@ class SqlRoom:
             history=self.history,
             results=self._results,
             clock=clock,
-            threads=max(_THREADS_MIN, settings.sql_workers * 2 + 4),
-            queue_max=settings.sql_queue_max,
+            turns=Turns(
+                threads=max(_THREADS_MIN, settings.sql_workers * 2 + 4),
+                waiting_max=settings.sql_queue_max,
+                user_max=settings.sql_user_statements_max,
+                warehouse_max=settings.sql_warehouse_statements_max,
+            ),
             timeout_s=float(settings.sql_timeout_s),
             result_ttl_s=float(settings.result_ttl_s),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from insjo.sql.service.results import ResultStore, StoredResult
     from insjo.sql.service.running import Runner
     from insjo.sql.service.sessions import OpenSession, Sessions
+    from insjo.sql.service.turns import Turns
     from insjo.sql.service.warehouses import Warehouses
     from insjo.sql.types import ResultColumn, StatementSpec
 
@@ -122,8 +122,7 @@ class Statements:
 
     Args:
         runner: Runs one statement.
-        queue_max: Statements that may wait for a thread.
-        threads: Statements that run at once; the engine has a queue of its own.
+        turns: Decides whose statement runs next; the engine has a queue of its own.
         timeout_s: Longest time that a statement may run.
         result_ttl_s: How long a result can be fetched.
     """
@@ -139,8 +138,7 @@ class Statements:
         history: History,
         results: ResultStore,
         clock: Clock,
-        threads: int,
-        queue_max: int,
+        turns: Turns,
         timeout_s: float,
         result_ttl_s: float,
     ) -> None:
@@ -152,14 +150,11 @@ class Statements:
         self._history = history
         self._results = results
         self._clock = clock
-        self._threads = threads
-        self._queue_max = queue_max
+        self._turns = turns
         self._timeout_s = timeout_s
         self._result_ttl_s = result_ttl_s
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
-        self._waiting: dict[str, None] = {}
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="statement")
         self._closed = threading.Event()
         self._sweeper: threading.Thread | None = None
 
@@ -178,8 +173,8 @@ class Statements:
             live = list(self._live.values())
         for each in live:
             if not each.state.ended:
-                each.cancel.cancel()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+                self._stop(each)
+        self._turns.close()
         if self._sweeper is not None:
             self._sweeper.join(timeout=10)
         self._results.close()
@@ -193,14 +188,14 @@ class Statements:
             WarehouseNotFound, AccessDenied, WarehouseStopped, SessionNotFound: There is no place to run it.
             WarehouseBusy: Too many statements wait.
         """
-        return self._submit(ctx, spec, self._timeout_s).told()
+        return self._told(self._submit(ctx, spec, self._timeout_s))
 
     def wait(self, ctx: RequestContext, statement_id: str, timeout_s: float) -> Statement:
         """The statement once it has ended, or as it is when the time is over."""
         live = self._own(ctx, statement_id)
         with live.changed:
             live.changed.wait_for(lambda: live.state.ended, timeout=max(0.0, timeout_s))
-        return live.told()
+        return self._told(live)
 
     def when_ended(self, ctx: RequestContext, statement_id: str, call: Callable[[], None]) -> None:
         """Call once the statement has ended, at once if it has: for those who wait without a thread.  `call` must be quick."""
@@ -213,20 +208,20 @@ class Statements:
 
     def get(self, ctx: RequestContext, statement_id: str) -> Statement:
         """A statement of the caller as it is now."""
-        return self._own(ctx, statement_id).told()
+        return self._told(self._own(ctx, statement_id))
 
     def cancel(self, ctx: RequestContext, statement_id: str) -> Statement:
         """Stop a statement; metastore admins may stop those of others.  One that has ended stays as it is."""
         live = self._own(ctx, statement_id, for_cancel=True)
-        live.cancel.cancel()
+        self._stop(live)
         with live.changed:
             live.changed.wait_for(lambda: live.state.ended, timeout=_CANCEL_WAIT_S)
-        return live.told()
+        return self._told(live)
 
     def close(self, ctx: RequestContext, statement_id: str) -> Statement:
         """Stop a statement if it still runs, and drop its result."""
         live = self._own(ctx, statement_id)
-        live.cancel.cancel()
+        self._stop(live)
         with live.changed:
             live.changed.wait_for(lambda: live.state.ended, timeout=_CANCEL_WAIT_S)
             if live.state is StatementState.SUCCEEDED:
@@ -234,7 +229,7 @@ class Statements:
             result, live.result = live.result, None
         if result is not None:
             self._results.drop(live.id, result)
-        return live.told()
+        return self._told(live)
 
     def chunk(self, ctx: RequestContext, statement_id: str, index: int) -> Chunk:
         """A part of a result.  The rights that it rests on are asked for again, as they are now.
@@ -329,15 +324,28 @@ class Statements:
             timeout_s=timeout_s if remaining_s is None else min(timeout_s, remaining_s),
         )
         with self._lock:
-            if len(self._waiting) >= self._queue_max:
-                message = f"{len(self._waiting)} statements wait already."
-                raise WarehouseBusy(message, hint="Try again in a moment.")
             self._make_room()
             self._live[live.id] = live
-            self._waiting[live.id] = None
-            live.queue_position = max(0, len(self._waiting) - 1)
-        self._pool.submit(self._run, live)
+        try:
+            self._turns.take(live.id, ctx.principal.id, warehouse.id, lambda: self._run(live))
+        except WarehouseBusy:
+            with self._lock:
+                self._live.pop(live.id, None)
+            raise
         return live
+
+    def _told(self, live: _Live) -> Statement:
+        """As others see it now, with its place in the line."""
+        told = live.told()
+        place = self._turns.position(live.id) if told.state is StatementState.PENDING else 0
+        return replace(told, queue_position=place) if place else told
+
+    def _stop(self, live: _Live) -> None:
+        """Ask a statement to end; one that waits for its turn ends here and now."""
+        live.cancel.cancel()
+        waiting = self._turns.leave(live.id)
+        if waiting is not None:
+            waiting()
 
     def _make_room(self) -> None:
         """Forget the oldest statements that ended when there are too many; the lock is held."""
@@ -353,8 +361,6 @@ class Statements:
 
     def _run(self, live: _Live) -> None:
         """One statement in its thread."""
-        with self._lock:
-            self._waiting.pop(live.id, None)
         with live.changed:
             live.started_at, live.started_s = self._clock.now(), self._clock.monotonic_s()
             live.state, live.queue_position = StatementState.RUNNING, 0
