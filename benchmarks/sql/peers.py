@@ -80,7 +80,13 @@ def sail(order: dict[str, Any]) -> Callable[[str], Answers]:
     session = import_module("pyspark.sql").SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
     for table, place in order["tables"].items():
         session.read.format("delta").load(place["folder"]).createOrReplaceTempView(table)
-    return lambda text: [tuple(row) for row in session.sql(text).collect()]
+
+    def run(text: str) -> Answers:
+        if not server.running:  # Named here, it lives as long as the session.
+            raise RuntimeError("the server ended")
+        return [tuple(row) for row in session.sql(text).collect()]
+
+    return run
 
 
 PEERS: dict[str, Callable[[dict[str, Any]], Callable[[str], Answers]]] = {
