@@ -114,6 +114,21 @@ def test_the_words_of_an_error_in_a_filter_or_mask_show_no_value(desk: Desk, ull
     assert ulla.rows("SELECT DISTINCT name FROM people") == [(None,)]
 
 
+def test_a_filter_that_reads_a_table_shows_no_value_in_an_error_either(desk: Desk, ulla: Desk) -> None:
+    desk.run("CREATE TABLE numbers AS SELECT 'ulla' AS who, 12 AS n")
+    desk.run(
+        "CREATE FUNCTION listed(v STRING) RETURNS BOOLEAN RETURN EXISTS (SELECT 1 FROM numbers s WHERE s.who = current_user() "
+        "AND s.n = CAST(v AS INT) + 1)",
+    )
+    desk.run("INSERT INTO people VALUES (4, '11', 1, 'north')")
+    desk.run("ALTER TABLE people SET ROW FILTER listed ON (name)")
+    assert ulla.rows("SELECT id FROM people") == [(4,)]
+    assert (
+        desk.error("CREATE FUNCTION marked(v STRING) RETURNS STRING RETURN concat(v, :p)", parameters={"p": "x"}).code
+        == "UNSUPPORTED_FEATURE"
+    )
+
+
 def test_what_cannot_be_worked_out_shows_nothing_and_says_why_only_to_who_manages(desk: Desk, ulla: Desk) -> None:
     desk.run("CREATE FUNCTION listed(place STRING) RETURNS BOOLEAN RETURN place IN (SELECT s.region FROM seen s)")
     desk.run("ALTER TABLE people SET ROW FILTER listed ON (region)")

@@ -162,10 +162,28 @@ class Guards:
         return "string" if isinstance(node, exp.Anonymous) and str(node.this).lower() in _CALM_TEXTS else ""
 
     def _calmed(self, value: exp.Expr) -> exp.Expr:
-        """The value, behind TRY if it may fail.  Queries inside it are left alone: the engine cannot try them."""
-        if value.find(exp.Query) or all(self._is_calm(node) for node in value.walk()):
+        """The value, behind TRY if it may fail.  The engine cannot try a query, so in one only the parts over the row are tried."""
+        if all(self._is_calm(node) for node in value.walk()):
             return value
-        return exp.Anonymous(this=TRY, expressions=[value])
+        if not value.find(exp.Query):
+            return exp.Anonymous(this=TRY, expressions=[value])
+        holder = exp.Paren(this=value)
+        self._try_parts(holder)
+        return holder.this.pop()  # type: ignore[no-any-return]  # sqlglot's args are untyped.
+
+    def _try_parts(self, node: exp.Expr) -> None:
+        """Put casts, arithmetic and calls over columns of the row behind TRY, the outermost of each."""
+        for part in list(node.iter_expressions()):
+            mentions = any(column.name in self._kinds for column in part.find_all(exp.Column))
+            if not mentions:
+                continue
+            fails = isinstance(part, exp.Cast | exp.Binary | exp.Anonymous | exp.Neg) and not isinstance(
+                part, (*_COMPARISONS, exp.Connector, exp.Is)
+            )
+            if fails and not part.find(exp.Query) and not all(self._is_calm(each) for each in part.walk()):
+                part.replace(exp.Anonymous(this=TRY, expressions=[part.copy()]))
+            else:
+                self._try_parts(part)
 
     def _is_calm(self, node: exp.Expr) -> bool:
         """Whether a node cannot fail when its parts do not."""

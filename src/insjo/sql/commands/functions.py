@@ -28,6 +28,9 @@ def create_function(x: Execution, command: CreateFunction) -> Outcome:
     name = x.names.table(command.name)
     parameters = tuple(FunctionParameter(each.name, parse_type(each.type_text).text, each.default) for each in command.parameters)
     body = parsed_body(command.body)
+    if body.find(exp.Placeholder):
+        message = "The body of a function may not hold parameter markers: it outlives the values of this statement."
+        raise UnsupportedFeature(message, hint="Give the function a parameter.", details={"feature": "parameter markers in a function"})
     is_table = command.returns_columns is not None
     if is_table and not is_query(body):
         message = "A function that returns a table has a query behind `RETURN`."
