@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import re
+import threading
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
@@ -96,3 +98,43 @@ def test_a_sheet_of_a_workbook(demo_server: RunningServer, browser: Browser, lin
         picture(page, "ingest-excel")
         page.get_by_role("button", name="Load it").click()
         expect(page.get_by_text("2 rows are in main.default.lakes.")).to_be_visible(timeout=WITHIN_MS)
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    """One file, whatever is asked for."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        content = "town,people\nKiruna,17000\nÅre,12000\n".encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+def test_a_file_of_an_allowed_place(demo_server: RunningServer, browser: Browser, link_for: Callable[[str], str]) -> None:
+    site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    threading.Thread(target=site.serve_forever, daemon=True).start()
+    words = ("sql", "CREATE VOLUME IF NOT EXISTS main.default.uploads", "--data", str(demo_server.data_dir))
+    demo_server.insjo(*words)
+    url = f"http://127.0.0.1:{site.server_port}/public/"
+    place = ("location", "add", "stats", url, "--volume", "main.default.uploads", "--private", "--data", str(demo_server.data_dir))
+    demo_server.insjo(*place)
+    try:
+        with visit(browser, demo_server.url) as (page, _):
+            sign_in(page, link_for("steward"))
+            page.goto("/ingest")
+            page.get_by_label("File or table").fill("2026/people.csv")
+            picture(page, "ingest-start")
+            page.get_by_role("button", name="Fetch it").click()
+            expect(page.get_by_text("The file lies at")).to_be_visible(timeout=WITHIN_MS)
+            page.get_by_role("link", name="Look at it").click()
+            expect(page.locator("insjo-grid")).to_contain_text("Kiruna")
+            page.get_by_role("button", name="Load it").click()
+            expect(page.get_by_text("2 rows are in main.default.people.")).to_be_visible(timeout=WITHIN_MS)
+    finally:
+        site.shutdown()
+        site.server_close()
