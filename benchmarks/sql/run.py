@@ -147,14 +147,18 @@ def wrong(figures: Figures, right: Figures) -> list[str]:
     return sorted((n for n in both if difference(typed(figures["queries"][n]["rows"]), typed(right["queries"][n]["rows"]))), key=int)
 
 
-def table(results: dict[str, Figures]) -> None:
-    """Print the table with ratios to the plain limit."""
-    limit = results[LIMIT]
-    print(f"{'way':<22} {'total s':>8} {'geo s':>7} {'x limit':>8} {'CPU s':>7} {'x CPU':>6} {'cold s':>7} {'MB':>6}  notes")
-    for name, figures in results.items():
+class Table(dict[str, Figures]):
+    """Results by name; each is printed as soon as it is there, with ratios to the plain limit, which comes first."""
+
+    def __setitem__(self, name: str, figures: Figures) -> None:
+        """Keep a result and print it."""
+        if not self:
+            print(f"{'way':<22} {'total s':>8} {'geo s':>7} {'x limit':>8} {'CPU s':>7} {'x CPU':>6} {'cold s':>7} {'MB':>6}  notes")
+        super().__setitem__(name, figures)
+        limit = self[LIMIT]
         if "missing" in figures:
-            print(f"{name:<22} left out: {figures['missing']}")
-            continue
+            print(f"{name:<22} left out: {figures['missing']}", flush=True)
+            return
         shared = [n for n in figures["queries"] if n in limit["queries"]]
         wall, cpu = ([figures["queries"][n][key] for n in shared] for key in ("wall_s", "cpu_s"))
         base_wall, base_cpu = ([limit["queries"][n][key] for n in shared] for key in ("wall_s", "cpu_s"))
@@ -162,7 +166,8 @@ def table(results: dict[str, Figures]) -> None:
         notes += [f"other answers: {','.join(bad)}"] if (bad := wrong(figures, limit)) else []
         print(
             f"{name:<22} {sum(wall):8.2f} {geometric(wall):7.3f} {geometric(wall) / geometric(base_wall):7.2f}x {sum(cpu):7.1f} "
-            f"{sum(cpu) / sum(base_cpu):5.2f}x {figures.get('cold_s', math.nan):7.2f} {figures['peak_mb']:6.0f}  {'; '.join(notes)}"
+            f"{sum(cpu) / sum(base_cpu):5.2f}x {figures.get('cold_s', math.nan):7.2f} {figures['peak_mb']:6.0f}  {'; '.join(notes)}",
+            flush=True,
         )
 
 
@@ -173,7 +178,7 @@ def standard(scale: float, peers: Sequence[str], folder: Path, repeats: int) -> 
     texts = {str(number): reference.text("tpch", number) for number in range(1, QUERIES["tpch"] + 1)}
     names = reference.tables("tpch")
     settings = {"INSJO_LOCAL_MODELS": "0", "INSJO_SQL_WORKERS": "1", "INSJO_SQL_MEMORY_MB": "4096", "INSJO_SQL_CACHE_MB": "1024"}
-    results: dict[str, Figures] = {}
+    results = Table()
     cold = settings | {"INSJO_SQL_CACHE_MB": "0"}
     with RunningServer(folder / "data", environment=cold) as server:
         door = prepare(server, reference, folder)
@@ -182,6 +187,7 @@ def standard(scale: float, peers: Sequence[str], folder: Path, repeats: int) -> 
         order.write_text(json.dumps({"tables": places(server, names), "queries": texts, "repeats": repeats}), encoding="utf-8")
         results[LIMIT] = peer(python, LIMIT, order)
         overhead = select_one(door, python)
+        print("SELECT 1 over HTTP: p50 {door_ms:.2f} ms, p95 {door_p95_ms:.2f} ms; the engine alone {engine_ms:.2f} ms".format(**overhead))
         results["insjo, cold"] = ours(door, texts, repeats, rounds=0)
     with RunningServer(folder / "data", environment=settings) as server:
         door = Door(server, server.token("analyst"), door.warehouse_id)
@@ -234,11 +240,6 @@ def main() -> int:
         versions = f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
         print(f"TPC-H scale {scale:g}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {versions}")
         found = standard(scale, peers, Path(name), repeats=3)
-    table(found["results"])
-    told = found["overhead"]
-    print(
-        f"SELECT 1 over HTTP: p50 {told['door_ms']:.2f} ms, p95 {told['door_p95_ms']:.2f} ms; the engine alone {told['engine_ms']:.2f} ms"
-    )
     if words.json:
         words.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return 0
