@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITES := arch unit conformance contract clients web security docs browser e2e
 
 .PHONY: help demo test check lint types arch unit conformance contract clients web browser security e2e docs bench vendor wheel clean \
-	format imports reference lock chromium stress bench-sql bench-sql-large bench-gateway bench-models bench-search
+	format imports reference lock chromium stress bench-sql bench-sql-large bench-gateway bench-ingest bench-models bench-search
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,7 +77,7 @@ docs: .venv/.stamp-dev ## Run the snippets of the documentation
 reference: .venv/.stamp-dev ## Write docs/reference/{settings,errors}.md anew from the code
 	$(BIN)/python scripts/generate_reference.py
 
-bench: .venv/.stamp-dev ## Measure against peers; bench-gateway, bench-models, bench-search one part (benchmarks/README.md)
+bench: .venv/.stamp-dev ## Measure against peers; bench-gateway, bench-ingest, bench-models, bench-search one part (benchmarks/README.md)
 	scripts/bench.sh
 
 stress: .venv/.stamp-dev ## Four writers on one table for two minutes with kills at random moments, on the disk, S3 and Azure
@@ -89,7 +89,7 @@ bench-sql: .venv/.stamp-dev ## Measure SQL: ours cold and warm, the plain limit,
 bench-sql-large: .venv/.stamp-dev ## Run TPC-H at scale 10 with a worker of 2 GB: do all 22 finish?
 	scripts/bench.sh sql --large
 
-bench-gateway bench-models bench-search: .venv/.stamp-dev
+bench-gateway bench-ingest bench-models bench-search: .venv/.stamp-dev
 	scripts/bench.sh $(@:bench-%=%)
 
 vendor: .venv/.stamp-dev ## Write the vendored browser files anew (needs npm)

@@ -196,3 +196,11 @@ def test_partitions_and_columns_that_the_table_fills_itself(desk: Desk) -> None:
     desk.run("CREATE TABLE g (id BIGINT GENERATED ALWAYS AS IDENTITY, n INT, m INT GENERATED ALWAYS AS (n * 2))")
     assert copy(desk, desk.put("g.csv", "n\n1\n2\nx\n"), ", 'quarantine' = 'true'", table="g")["num_quarantined_rows"] == 1
     assert desk.rows("SELECT id, n, m FROM g ORDER BY n") == [(1, 1, 2), (2, 2, 4)]
+
+
+def test_a_merge_that_is_sent_again_does_nothing(people: Desk) -> None:
+    options = ", 'mode' = 'merge', 'mergeKeys' = 'id', 'loadId' = 'load-7'"
+    assert copy(people, people.put("good.csv", GOOD), options)["num_inserted_rows"] == 2
+    people.run("UPDATE people SET name = 'since then' WHERE id = 1")
+    assert copy(people, people.put("good.csv", GOOD), options)["num_affected_rows"] == 0
+    assert people.value("SELECT name FROM people WHERE id = 1") == "since then"

@@ -11,7 +11,7 @@ from insjo.kernel.ids import new_id
 from insjo.sql.binding.file_failures import file_of, read_failure, tells_of_file
 from insjo.sql.commands import merge
 from insjo.sql.commands.execution import Outcome, counted
-from insjo.sql.commands.quarantine import Quarantine
+from insjo.sql.commands.quarantine import Quarantine, committed
 from insjo.sql.commands.writing import resolve_target
 from insjo.sql.errors import CopySchemaMismatch, FileOptionInvalid, FileReadFailed, MergeAmbiguous, StatementFailed, UnsupportedFeature
 from insjo.sql.parsing.grammar import parse_tree
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from insjo.sql.parsing.nodes import CopyInto
 
 
+_COUNTS = ("num_affected_rows", "num_updated_rows", "num_deleted_rows", "num_inserted_rows")
+
+
 def merge_files(x: Execution, command: CopyInto, options: CopyOptions) -> Outcome:
     """Update the rows whose key is there, and add the others.
 
@@ -37,6 +40,9 @@ def merge_files(x: Execution, command: CopyInto, options: CopyOptions) -> Outcom
         message = "`COPY INTO` with `mode` = `merge` takes a path, or columns of it under other names, and nothing else."
         raise UnsupportedFeature(message, hint="Write a `MERGE INTO` from `read_files`.", details={"feature": "COPY INTO merge"})
     target = resolve_target(x, x.names.table(command.target), reads=True)
+    if options.load_id and committed(x, x.names.table(command.target), options.load_id):
+        counts = dict.fromkeys(_COUNTS if not options.quarantine else (*_COUNTS, "num_quarantined_rows"), 0)
+        return counted(provenance=None, hidden=frozenset(), **counts)
     try:
         return _once(x, command, options, target, mode="FAILFAST")
     except (StatementFailed, FileReadFailed) as error:
@@ -64,7 +70,7 @@ def _once(x: Execution, command: CopyInto, options: CopyOptions, target: Resolve
         matched, listed, values = "WHEN MATCHED THEN UPDATE SET * ", "", ""
     inserts = f"({listed}) VALUES ({values})" if listed else "*"
     text = f"MERGE INTO {name} AS t USING (SELECT * FROM {source}) AS s ON {condition} {matched}WHEN NOT MATCHED THEN INSERT {inserts}"  # noqa: S608  # Names are quoted, and the binder authorises all.
-    outcome = merge.merge(x, Merge(parse_tree(text), evolves=evolves))
+    outcome = merge.merge(x, Merge(parse_tree(text), evolves=evolves, copy_id=options.load_id))
     (row,) = [batch.to_pylist()[0] for batch in outcome.batches]
     counts = {each: int(value) for each, value in row.items()}
     if options.quarantine:

@@ -133,6 +133,8 @@ def merge(x: Execution, command: Merge) -> Outcome:
             raise_label(x, write.table.id, target.label, source.provenance)
             if files or touched:
                 parameters = {"predicate": plan.on.sql(dialect="databricks")[:1000]}
+                if command.copy_id:
+                    parameters["copyId"] = command.copy_id
                 after = _columns_after(plan, row_count(inserted))
                 tables.commit(write, files, touched, "MERGE", parameters, new_columns=after, blind=False)
     traces.record(x, target.table.id, source, _traced(plan, source), "MERGE")

@@ -86,10 +86,11 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """MERGE INTO; `evolves` is WITH SCHEMA EVOLUTION."""
+    """MERGE INTO; `evolves` is WITH SCHEMA EVOLUTION, `copy_id` the load that it belongs to."""
 
     tree: exp.Expr
     evolves: bool = False
+    copy_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
