@@ -10,6 +10,8 @@ from insjo.kernel.errors import InsjoError, InvalidArgument
 from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
 from insjo.sql.types import StatementSpec
 from insjo.web.databricks.values import json_rows
+from insjo.web.pages import table_facts
+from insjo.web.pages.explorer import tree_or_nothing
 from insjo.web.pages.render import page, redirect
 from insjo.web.pages.session import form_of
 from insjo.web.types import Call, DoorRoute
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 100
 SAMPLE_WAIT_S = 20
 HISTORY_ROWS = 100
-TABS = ("overview", "sample", "history", "permissions", "label")
+TABS = ("overview", "sample", "statistics", "history", "lineage", "permissions", "label")
 ALL = PageRequest(PAGE_SIZE_MAX)
 
 
 async def show_all(call: Call) -> Response:
     """Catalogs."""
     found = await call.run(call.services.catalog.catalogs.list, call.ctx, ALL)
-    return await page(call, "pages/catalogs.html", catalogs=found.items)
+    return await page(call, "pages/catalogs.html", catalogs=found.items, explorer=await tree_or_nothing(call))
 
 
 async def show_catalog(call: Call) -> Response:
@@ -74,11 +76,18 @@ async def show_table(call: Call) -> Response:
         "sample_error": None,
         "history": (),
         "snapshot": None,
+        "difference": None,
+        "counted": True,
+        "lineage": None,
     }
     if tab == "sample":
         context |= await _sample(call, table)
     if tab == "history" and table.has_files:
         context["history"] = await call.run(call.services.catalog.tables.history, call.ctx, name, HISTORY_ROWS)
+        context["counted"] = not await call.run(call.services.catalog.tables.hides_rows, call.ctx, table)
+        context |= await table_facts.difference(call, name)
+    if tab == "lineage":
+        context["lineage"] = await table_facts.lineage(call, table)
     if tab == "overview" and table.has_files:
         context |= await _size(call, name)
     return await _governed(call, "pages/table.html", SecurableKind.TABLE, name.full_name, context)
@@ -137,6 +146,8 @@ async def _governed(call: Call, template: str, kind: SecurableKind, full_name: s
         "column_labels": await call.run(access.labels.columns, securable.id) if kind is SecurableKind.TABLE else {},
         "grants": (),
         "privileges": sorted(each.value for each in GRANTABLE[kind]),
+        "explorer": await tree_or_nothing(call, *_places(kind, full_name)),
+        "tags": [each for each in await call.run(access.tags.of, call.ctx, securable.id) if not each.governed] if tab == "label" else (),
         "why": None,
         "levels": [level.name.lower() for level in Level],
         "error": None,
@@ -145,6 +156,14 @@ async def _governed(call: Call, template: str, kind: SecurableKind, full_name: s
         context["grants"] = await call.run(access.grants.effective, call.ctx, securable.id, None) if manages.allowed else ()
         context["why"] = await _why(call, kind, full_name)
     return await page(call, template, **context)
+
+
+def _places(kind: SecurableKind, full_name: str) -> list[str]:
+    """Where the tree is open: catalog, schema and object, as far as the name goes."""
+    catalog, *others = full_name.split(".", 2)
+    if kind is SecurableKind.VOLUME:
+        others[-1] = f"volumes/{others[-1]}"
+    return [catalog, *others]
 
 
 async def _why(call: Call, kind: SecurableKind, full_name: str) -> dict[str, object] | None:
@@ -186,6 +205,15 @@ async def set_label(call: Call) -> Response:
     categories = frozenset(word.strip() for word in form.get("categories", "").split(",") if word.strip())
     label = Label(Level.parse(form.get("level", "")), categories, frozenset(zones))
     await call.run(labels.set, call.ctx, form.get("securable", ""), label, column=column)
+    return redirect(_back(form))
+
+
+async def set_tag(call: Call) -> Response:
+    """Set a tag of an object or of one of its columns, or take it away."""
+    form = await form_of(call)
+    value = None if form.get("do") == "remove" else form.get("value", "").strip()
+    changes = {form.get("key", "").strip(): value}
+    await call.run(call.services.access.tags.change, call.ctx, form.get("securable", ""), changes, form.get("column", "").strip())
     return redirect(_back(form))
 
 
@@ -273,6 +301,7 @@ ROUTES = (
     DoorRoute("POST", "/catalog", create, "page"),
     DoorRoute("POST", "/catalog-grants", change_grant, "page"),
     DoorRoute("POST", "/catalog-labels", set_label, "page"),
+    DoorRoute("POST", "/catalog-tags", set_tag, "page"),
     DoorRoute("POST", "/catalog-files/delete", delete_file, "page"),
     DoorRoute("GET", "/catalog/{catalog}", show_catalog, "page"),
     DoorRoute("GET", "/catalog/{catalog}/{schema}", show_schema, "page"),

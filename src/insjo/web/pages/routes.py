@@ -22,6 +22,7 @@ from insjo.web.pages import (
     playground,
     session,
     sql,
+    table_facts,
     tokens,
     usage,
 )
@@ -35,6 +36,7 @@ PAGE_ROUTES: tuple[DoorRoute, ...] = (
     *sql.ROUTES,
     *catalog.ROUTES,
     *explorer.ROUTES,
+    *table_facts.ROUTES,
     *dashboards.ROUTES,
     *endpoints.ROUTES,
     *limits.ROUTES,
