@@ -31,7 +31,7 @@ from tests.support.lake import read_files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from insjo.catalog.ports import FileStorage, PlainCopies, TableStorage
+    from insjo.catalog.ports import CleanableStorage, FileStorage, PlainCopies
     from insjo.catalog.types import Snapshot
 
 AZURITE = "azurite@3.35.0"
@@ -151,7 +151,7 @@ class Opened:
     """What the adapters make of a store, with a data folder of its own: one server."""
 
     root: Path
-    tables: TableStorage
+    tables: CleanableStorage
     files: FileStorage
     copies: PlainCopies
     mirror: DiskMirror | None = None

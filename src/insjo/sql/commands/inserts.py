@@ -13,6 +13,7 @@ from insjo.kernel.errors import InvalidArgument
 from insjo.sql.binding.bound import Given
 from insjo.sql.commands import traces
 from insjo.sql.commands.changes import bind_target, hit_files, kept_rows
+from insjo.sql.commands.computing import bind_source
 from insjo.sql.commands.execution import Outcome, counted
 from insjo.sql.commands.hidden import protection_of, refuse_protected
 from insjo.sql.commands.protected import rewritten
@@ -129,7 +130,7 @@ def _fitted(x: Execution, command: Insert, target: ResolvedTable) -> _Fitted:
     fixed = {column: value for column, value in command.partition.items() if value is not None}
     columns = target.table.columns
     left_out = _put_defaults(tree, command, columns, {name.lower() for name in fixed})
-    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters, lineage=True)
+    bound = bind_source(x, tree)
     if command.evolves:
         columns = evolved(columns, bound, by_name=command.by_name, listed=command.columns)
     places = positions(command.columns, bound, columns, table=target.table.full_name, by_name=command.by_name, fixed=fixed)

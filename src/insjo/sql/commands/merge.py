@@ -15,6 +15,7 @@ from insjo.sql.binding.scan import FILE_MARK, ROW_MARK
 from insjo.sql.binding.virtual import stream_bytes
 from insjo.sql.commands import traces
 from insjo.sql.commands.changes import localised, path_of
+from insjo.sql.commands.computing import bind_source
 from insjo.sql.commands.execution import Outcome, counted
 from insjo.sql.commands.hidden import protection_of
 from insjo.sql.commands.inserts import evolved
@@ -177,7 +178,7 @@ def _source_alias(using: exp.Expr) -> str:
 def _source(x: Execution, using: exp.Expr) -> BoundQuery:
     """The source as a query with distinct column names; one that is computed is computed only once."""
     query = exp.Select(expressions=[exp.Star()], from_=exp.From(this=using.copy()))
-    bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters, lineage=True)
+    bound = bind_source(x, query)
     names = [name.lower() for name, _ in bound.columns]
     if len(set(names)) != len(names):
         message = "The source of `MERGE` has several columns of the same name."

@@ -11,6 +11,7 @@ from insjo.catalog.errors import ColumnAlreadyExists, WrongTableType
 from insjo.catalog.types import Column, Identity
 from insjo.kernel.errors import InvalidArgument, did_you_mean
 from insjo.sql.commands import constraints, traces
+from insjo.sql.commands.computing import bind_source
 from insjo.sql.commands.execution import Outcome, counted, nothing
 from insjo.sql.commands.writing import as_source, assigned, discarding, export, row_count
 from insjo.sql.dialect.types import parse_type
@@ -153,7 +154,7 @@ def _from_query(x: Execution, command: CreateTable, name: TableName, like: NameP
     if command.if_not_exists and _exists(x, name):
         return counted(num_affected_rows=0, num_inserted_rows=0)
     assert command.tree is not None  # noqa: S101  # The caller looked.
-    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, lineage=True)
+    bound = bind_source(x, command.tree)
     columns = tuple(Column(each, _storable(each, kind), position=at) for at, (each, kind) in enumerate(bound.columns))
     columns = _natures(x, columns, like) if like else columns
     checks, keys = constraints.of_clone(x, like) if like else constraints.of_new_table(x, name, columns, command.constraints)
