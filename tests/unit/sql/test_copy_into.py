@@ -204,3 +204,14 @@ def test_a_merge_that_is_sent_again_does_nothing(people: Desk) -> None:
     people.run("UPDATE people SET name = 'since then' WHERE id = 1")
     assert copy(people, people.put("good.csv", GOOD), options)["num_affected_rows"] == 0
     assert people.value("SELECT name FROM people WHERE id = 1") == "since then"
+
+
+@pytest.mark.parametrize("first", ['{"id": 1, "name": "a"}', '{"id": 1}'])
+def test_a_key_that_comes_late_in_a_file_is_not_overlooked(people: Desk, first: str) -> None:
+    """The first rows tell the keys quickly; whatever comes after them is looked at too."""
+    path = people.put("late.jsonl", f"{first}\n" * 30_000 + '{"id": 2, "name": "b", "city": "Lund"}\n')
+    error = people.error(f"COPY INTO people FROM '{path}' FILEFORMAT = JSON")
+    assert isinstance(error, CopySchemaMismatch)
+    assert "`city`" in error.message
+    people.run(f"COPY INTO people FROM '{path}' FILEFORMAT = JSON COPY_OPTIONS ('mergeSchema' = 'true')")
+    assert people.rows("SELECT id, name FROM people WHERE city = 'Lund'") == [(2, "b")]

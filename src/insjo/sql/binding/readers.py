@@ -302,17 +302,21 @@ class Readers:
         hints = self._wanted.hints
         if not hints or self._wanted.schema is not None or self._options.flag("multiline", default=False):
             return None
-        objects = f"read_ndjson_objects({_paths(files)}, ignore_errors = {str(self._sifts_json).lower()})"
-        try:
-            with self._engine.query(f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} LIMIT {_KEYS_MAX}") as rows:  # noqa: S608  # Literals.
-                keys = [str(row["key"]) for batch in rows for row in batch.to_pylist()]
-        except StatementFailed:
-            return None  # Looking for types tells better what is wrong.
+        keys = self._all_keys(files)
         folded = [key.lower() for key in keys]
         if not keys or len(keys) == _KEYS_MAX or len(set(folded)) != len(keys) or not set(folded) <= set(hints):
             return None
         order = {name: at for at, name in enumerate(hints)}
         return {key: hints[key.lower()] for key in sorted(keys, key=lambda key: order[key.lower()])}
+
+    def _all_keys(self, files: Sequence[LocalFile]) -> list[str]:
+        """The keys of all rows; none when the engine stumbles, since looking for types tells better what is wrong."""
+        objects = f"read_ndjson_objects({_paths(files)}, ignore_errors = {str(self._sifts_json).lower()})"
+        try:
+            with self._engine.query(f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} LIMIT {_KEYS_MAX}") as rows:  # noqa: S608  # Literals.
+                return [str(row["key"]) for batch in rows for row in batch.to_pylist()]
+        except StatementFailed:
+            return []
 
     @property
     def _sifts_json(self) -> bool:
