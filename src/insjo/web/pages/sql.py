@@ -33,7 +33,8 @@ async def show(call: Call) -> Response:
     names = await call.run(call.services.sql.completions, call.ctx)
     warehouses = await call.run(call.services.sql.warehouses.list, call.ctx)
     has_samples = any(each.full_name == "samples.nyc.flights" for each in names.tables)
-    start = call.query("statement") or (STATEMENT_START if has_samples else "SELECT 1 AS hello")
+    saved = await call.run(call.services.workspace.queries.get, call.ctx, call.query("query")) if call.query("query") else None
+    start = call.query("statement") or (saved.text if saved else "") or (STATEMENT_START if has_samples else "SELECT 1 AS hello")
     return await page(
         call,
         "pages/sql.html",
@@ -43,7 +44,8 @@ async def show(call: Call) -> Response:
         catalog=call.query("catalog") or "main",
         schema=call.query("schema") or "default",
         nodes=tree_of(names),
-        handed=bool(call.query("statement")),
+        handed=bool(call.query("statement")) or saved is not None,
+        saved=saved,
     )
 
 

@@ -6,6 +6,7 @@ import { setContext } from "./context.js";
 import { el, icon, labelBadge, t, worded } from "./core.js";
 import { formatSql } from "./sql-format.js";
 import { openHistory } from "./sql-history.js";
+import { openSaved, saveQuery } from "./sql-saved.js";
 import { drawParameters, parametersFor } from "./sql-parameters.js";
 import { begin, canRefine, downloads, elapsed, execute, fetchRows, refined } from "./sql-result.js";
 import { tokensOf } from "./sql-text.js";
@@ -44,13 +45,15 @@ class InsjoSqlPage extends HTMLElement {
     this.grid = /** @type {import("./grid.js").InsjoGrid} */ (this.querySelector("insjo-grid"));
     this.chart = /** @type {import("./sql-chart.js").InsjoSqlChart} */ (this.querySelector("insjo-sql-chart"));
     const part = (name) => /** @type {HTMLElement} */ (this.querySelector(`[data-${name}]`));
-    const names = ["run", "run-text", "cancel", "status", "label-slot", "error", "progress", "tabs", "parameters", "views", "plan", "explain", "format", "history"];
+    const names = ["run", "run-text", "cancel", "status", "label-slot", "error", "progress", "tabs", "parameters", "views", "plan", "explain", "format", "history", "save", "saved"];
     this.parts = Object.fromEntries(names.map((name) => [name, part(name)]));
     this.parts.run.addEventListener("click", () => this.start(this.editor.statementToRun()));
     this.parts.cancel.addEventListener("click", () => this.cancel());
     this.parts.explain.addEventListener("click", () => this.start(this.editor.statementToRun(), true));
     this.parts.format.addEventListener("click", () => this.format());
     this.parts.history.addEventListener("click", () => openHistory(this.dataset.historyUrl ?? "", (text) => this.openText(text)));
+    this.parts.save.addEventListener("click", () => saveQuery(this.active, () => this.paintTabs()));
+    this.parts.saved.addEventListener("click", () => openSaved((text, given) => this.openText(text, given)));
     this.parts.views.addEventListener("click", (event) => this.chooseView(/** @type {Element} */ (event.target).closest("[data-view]")?.getAttribute("data-view")));
     this.addEventListener("insjo-run", (event) => this.start(/** @type {CustomEvent} */ (event).detail));
     this.addEventListener("insjo-change", (event) => this.changed(/** @type {CustomEvent} */ (event).detail));
@@ -73,7 +76,8 @@ class InsjoSqlPage extends HTMLElement {
     const handed = this.hasAttribute("data-handed") && given.trim();
     const known = handed ? tabs.find((tab) => tab.text.trim() === given.trim()) : tabs[active];
     this.tabs = tabs;
-    if (!known) this.tabs.push(newTab({ text: given }));
+    const { savedId, savedName } = this.dataset;
+    if (!known) this.tabs.push(newTab({ text: given, ...(savedId && savedName ? { title: savedName, saved: { id: savedId, name: savedName } } : {}) }));
     if (handed) history.replaceState(null, "", location.pathname);
     this.active = known ?? /** @type {SqlTab} */ (this.tabs.at(-1));
     this.showTab(this.active);
@@ -136,7 +140,8 @@ class InsjoSqlPage extends HTMLElement {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.altKey && event.shiftKey && event.code === "KeyF") this.format();
+    if ((event.ctrlKey || event.metaKey) && event.key === "s") saveQuery(this.active, () => this.paintTabs());
+    else if (event.altKey && event.shiftKey && event.code === "KeyF") this.format();
     else if (event.altKey && event.code === "KeyT") this.openText("");
     else return;
     event.preventDefault();
