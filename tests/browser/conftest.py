@@ -6,11 +6,21 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.server import RunningServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+EXPECTED_WITHIN_MS = 20_000
+"""Nothing is timed here: a busy machine may take longer than people would wait."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    expect.set_options(timeout=EXPECTED_WITHIN_MS)
 
 
 @pytest.fixture(scope="session")
