@@ -59,7 +59,6 @@ def test_statistics_are_those_of_the_rows_that_one_may_see(
             page,
             "CREATE OR REPLACE TABLE main.default.seen AS SELECT * FROM VALUES (1, 'a', DATE'2024-01-01'), (2, 'a', NULL), "
             "(9, 'b', DATE'2024-03-01') AS t(n, word, day)",
-            "(9, 'b', DATE'2024-03-01') AS t(n, word, day)",
             "GRANT USE CATALOG ON CATALOG main TO `analyst`",
             "GRANT USE SCHEMA ON SCHEMA main.default TO `analyst`",
             "GRANT SELECT ON TABLE main.default.seen TO `analyst`",
