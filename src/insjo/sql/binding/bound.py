@@ -132,9 +132,7 @@ class BoundQuery:
         )
 
 
-def finished(
-    build: Build, body: str, columns: tuple[tuple[str, str], ...], *, reads_files: bool = False, foreign: str = ""
-) -> BoundQuery:
+def finished(build: Build, body: str, columns: tuple[tuple[str, str], ...], *, reads_files: bool = False, foreign: str = "") -> BoundQuery:
     """The query from its body and what was collected."""
     return BoundQuery(
         columns=columns,
