@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from insjo.bootstrap.compose import open_access
 from insjo.kernel.clock import SystemClock
+from insjo.kernel.context import RequestContext, system_context
 from insjo.kernel.database import Database
+from insjo.kernel.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +18,24 @@ if TYPE_CHECKING:
     from insjo.sql.service.warehouses import Warehouses
 
 
+class UserUnknown(NotFound):
+    """No user of the name that `--user` gave."""
+
+    code = "PRINCIPAL_NOT_FOUND"
+
+
 @contextlib.contextmanager
-def open_warehouses(settings: Settings) -> Iterator[Warehouses]:
-    """Warehouses of a data folder; an empty folder is set up first, a running server sees the changes."""
+def open_warehouses(settings: Settings, user: str) -> Iterator[tuple[Warehouses, RequestContext]]:
+    """Warehouses of a data folder, and the context of a user; an empty folder is set up first, a running server sees the changes.
+
+    Raises:
+        UserUnknown: There is no user of that name.
+    """
     from insjo.sql.service.warehouses import Warehouses
 
     with open_access(settings) as access, contextlib.closing(Database(settings.metadata_url)) as database:
-        yield Warehouses(database=database, clock=SystemClock(), access=access)
+        principal = access.principals.find(system_context("cli"), user)
+        if principal is None:
+            message = f"There is no user `{user}`."
+            raise UserUnknown(message, hint="`insjo user list` shows who there is.")
+        yield Warehouses(database=database, clock=SystemClock(), access=access), RequestContext(principal=principal.ref(), door="cli")

@@ -137,13 +137,15 @@ def _add_people_commands(commands: Commands[argparse.ArgumentParser]) -> None:
 def _add_warehouses(commands: Commands[argparse.ArgumentParser]) -> None:
     """`warehouse`."""
     warehouse = _group(commands, "warehouse", "Places where statements run.")
-    _command(warehouse, "list", "insjo.cli.warehouses:warehouse_list", "List warehouses.")
+    listing = _command(warehouse, "list", "insjo.cli.warehouses:warehouse_list", "List warehouses.")
     create = _command(warehouse, "create", "insjo.cli.warehouses:warehouse_create", "Create a warehouse.")
     create.add_argument("name")
     create.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help="what computes there (default: duckdb)")
     create.add_argument("--url", default="", help="address of the Spark Connect server: sc://host:port")
     delete = _command(warehouse, "delete", "insjo.cli.warehouses:warehouse_delete", "Delete a warehouse.")
     delete.add_argument("name", help="its name or its id")
+    for parser in (listing, create, delete):
+        parser.add_argument("--user", default="admin", help="do it with this user's rights (default: admin)")
 
 
 def _add_work_commands(commands: Commands[argparse.ArgumentParser]) -> None:

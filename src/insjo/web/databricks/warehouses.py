@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.paging import PageRequest
-from insjo.sql.types import HistoryFilter, StatementState
+from insjo.sql.types import HistoryFilter, StatementState, WarehouseEngine
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -34,12 +34,20 @@ WIRE_STATES = {
 """What the words of the query history API stand for."""
 
 
+class EngineBody(msgspec.Struct):
+    """What computes a warehouse's statements; Insjö's own addition."""
+
+    engine: str = WarehouseEngine.DUCKDB.value
+    url: str = ""
+
+
 class WarehouseBody(msgspec.Struct):
     """A warehouse to create or change; fields of the wire that mean nothing on one machine are accepted and ignored."""
 
     name: str = ""
     cluster_size: str = "2X-Small"
     auto_stop_mins: int = 0
+    insjo: EngineBody | None = None
 
 
 class EditBody(msgspec.Struct):
@@ -73,6 +81,7 @@ def warehouse_body(call: Call, warehouse: Warehouse) -> dict[str, object]:
         "auto_stop_mins": warehouse.auto_stop_mins,
         "creator_name": warehouse.created_by,
         "warehouse_type": "PRO",
+        "insjo": {"engine": warehouse.engine.value, "url": warehouse.url},
         "enable_serverless_compute": False,
         "min_num_clusters": 1,
         "max_num_clusters": 1,
@@ -92,8 +101,18 @@ async def list_warehouses(call: Call) -> Response:
 async def create_warehouse(call: Call) -> Response:
     """A new warehouse."""
     body = await call.json(WarehouseBody)
+    wanted = body.insjo or EngineBody()
+    if wanted.engine not in set(WarehouseEngine):
+        message = f"`{wanted.engine[:40]}` is not an engine."
+        raise InvalidArgument(message, hint="Engines are `duckdb` and `spark`.")
     made = await call.run(
-        call.services.sql.warehouses.create, call.ctx, body.name, size=body.cluster_size, auto_stop_mins=body.auto_stop_mins
+        call.services.sql.warehouses.create,
+        call.ctx,
+        body.name,
+        size=body.cluster_size,
+        auto_stop_mins=body.auto_stop_mins,
+        engine=WarehouseEngine(wanted.engine),
+        url=wanted.url,
     )
     return JSONResponse({"id": made.id})
 
