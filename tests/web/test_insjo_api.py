@@ -87,6 +87,20 @@ def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+def test_statistics_do_not_tell_how_many_rows_are_hidden(admin: Door, ulla: Door) -> None:
+    admin.sql("CREATE TABLE main.shop.big AS SELECT id FROM range(5100000)")
+    admin.sql("CREATE FUNCTION main.shop.few(id BIGINT) RETURNS BOOLEAN RETURN id < 10 OR is_account_group_member('admins')")
+    for grant in ("USE CATALOG ON CATALOG main", "USE SCHEMA ON SCHEMA main.shop", "SELECT ON TABLE main.shop.big"):
+        admin.sql(f"GRANT {grant} TO `ulla`")
+    page = "/ui/catalog/statistics?table=main.shop.big"
+    assert "98" in ulla.raw("GET", page)[1], "a sample of so many rows"
+    admin.sql("ALTER TABLE main.shop.big SET ROW FILTER main.shop.few ON (id)")
+    status, shown = ulla.raw("GET", page)
+    assert status == 200
+    assert "98" not in shown
+    admin.sql("DROP TABLE main.shop.big")
+
+
 def test_nobody_gets_in_without_a_credential(server: RunningServer) -> None:
     nobody = Door(server.url, "")
     for method, path in (("GET", f"{PREFIX}/agents"), ("POST", "/ui/assistant"), ("GET", "/ui/palette"), ("GET", f"{PREFIX}/audit")):

@@ -76,6 +76,10 @@ async def _source(call: Call, table: Table) -> tuple[str, int]:
         return name, 0
     (resolved,) = await call.run(call.services.catalog.tables.resolve_many, call.ctx, [TableName(table.catalog, table.schema, table.name)])
     rows = resolved.snapshot.rows if resolved.snapshot and resolved.snapshot.rows else 0
+    if rows > SAMPLED_ABOVE_ROWS and await call.run(call.services.catalog.tables.hides_rows, call.ctx, resolved.table):
+        # The share of a sample tells how many rows there are, so it is taken of those that the person sees.
+        ((counted, *_), *_) = await _rows(call, f"SELECT count(*) FROM {name}")  # noqa: S608  # The name is quoted.
+        rows = int(counted or 0)
     if rows <= SAMPLED_ABOVE_ROWS:
         return name, 0
     share = max(1, SAMPLED_ABOVE_ROWS * 100 // rows)
