@@ -131,7 +131,7 @@ def test_options_and_encodings_that_do_not_exist(raw: Raw, volume: str) -> None:
     raw.put(f"{volume}/plain.csv", b"id\n1\n")
     read = f"SELECT * FROM read_files('{volume}/plain.csv', format => 'csv'"
     assert "klingon" in raw.failure(f"{read}, encoding => 'klingon')")
-    assert "xlsx" in raw.failure(f"SELECT * FROM read_files('{volume}/plain.csv', format => 'xlsx')")
+    assert "pptx" in raw.failure(f"SELECT * FROM read_files('{volume}/plain.csv', format => 'pptx')")
     assert "headre" in raw.failure(f"{read}, headre => true)")
     assert "Did you mean `plain.csv`" in raw.failure(f"SELECT * FROM read_files('{volume}/plan.csv')")
     outside = ("/etc/passwd", f"{volume}/../../../../../etc/passwd", "file:///etc/passwd", "s3://b/x", "/proc/1/environ")

@@ -15,6 +15,13 @@ from tests.support.gateway import OUTSIDE, Installation, installation, served
 BODY = json.dumps({"model": OUTSIDE, "messages": [{"role": "user", "content": "hello"}], "input": "hello"}).encode()
 
 
+BODIES = {
+    "/responses": json.dumps({"model": OUTSIDE, "input": "hello"}).encode(),
+    "/messages": json.dumps({"model": OUTSIDE, "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}).encode(),
+}
+"""Bodies of the wires that take no field of another's."""
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with installation(tmp_path_factory.mktemp("sweep")) as found, served(found) as running:
@@ -27,7 +34,8 @@ def call(made: Installation, route: ModelRoute, token: str | None) -> tuple[int,
     connection = http.client.HTTPConnection(address.netloc, timeout=30)
     path = route.path.replace("{name}", OUTSIDE).replace("{model}", OUTSIDE)
     headers = {"content-type": "application/json"} | ({} if token is None else {"authorization": f"Bearer {token}"})
-    connection.request(route.method, path, BODY if route.method == "POST" else b"", headers)
+    body = next((found for end, found in BODIES.items() if path.endswith(end)), BODY)
+    connection.request(route.method, path, body if route.method == "POST" else b"", headers)
     answer = connection.getresponse()
     content = answer.read()
     connection.close()

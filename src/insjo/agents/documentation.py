@@ -23,6 +23,7 @@ PASSAGE_CHARS_MAX: Final = 1400
 QUOTE_CHARS_MAX: Final = 600
 SATURATION: Final = 1.4
 LENGTH_SHARE: Final = 0.6
+TITLE_SHARE: Final = 0.25
 DEFINED_WORDS_MAX: Final = 3
 _WORD = re.compile(r"[\w.]*\w")
 _HEADING = re.compile(r"^(#{1,4}) +(.+)$")
@@ -159,7 +160,8 @@ vy view; schema schema; katalog catalog; volym volume; fil file; slutpunkt endpo
 åtkomstnyckel token; token token; användare user; grupp group; lösenord password; inloggning sign; logga sign|log; granskning audit;
 granskningslogg audit; logg audit|log; index index; dokument document; stycke passage; sökning search; söka search; agent agent|app;
 app app; bot app|agent; fråga query|question|statement; sats statement; lager warehouse; ladda load|upload; importera load|import;
-uppladdning upload; återställ restore; återställa restore; historik history; version version; dela share|grant; ge grant; återkalla revoke;
+uppladdning upload; återställ restore; återställa restore;
+gammal old|earlier; gamla old|earlier; historik history; version version; dela share|grant; ge grant; återkalla revoke;
 kostnad cost|usage; användning usage; budget budget; gräns limit; säkerhetskopia backup|back; säkerhetskopiera back|backup;
 installera install; starta start|serve; inställning setting; inställningar setting; fel error; felmeddelande error; felkod error|code;
 miljövariabel environment; port port; hemlig secret; konfidentiell confidential; personuppgifter personal; omdirigera reroute;
@@ -199,6 +201,7 @@ def search(question: str, *, count: int = 3) -> list[DocHit]:
     total = len(counts)
     weights = [max(math.log(1 + total / (1 + having.get(stemmed, 0))) for stemmed in spelled) for spelled in asked]
     whole = sum(weights) or 1.0
+    spellings = {each for spelled in asked for each in spelled}
     hits = []
     for passage, counted in zip(passages(), counts, strict=True):
         length = sum(counted.values())
@@ -209,8 +212,15 @@ def search(question: str, *, count: int = 3) -> list[DocHit]:
                 covered += weight
                 score += weight * often * (SATURATION + 1) / (often + SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * length / mean))
         score /= whole * (SATURATION + 1) / (1 + SATURATION)
+        score *= 1 + TITLE_SHARE * _title_asked(passage.title, spellings)
         hits.append(DocHit(passage, score, covered / whole))
     return sorted(hits, key=lambda hit: -hit.score)[:count]
+
+
+def _title_asked(title: str, asked: set[str]) -> float:
+    """Which part of a title's words the question holds: who asks for the whole title means that page."""
+    terms = set(terms_of(title))
+    return len(terms & asked) / len(terms) if terms else 0.0
 
 
 def quote_of(passage: DocPassage, question: str) -> str:

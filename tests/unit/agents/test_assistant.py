@@ -50,7 +50,7 @@ def test_the_page_is_named_and_linked(house: House, question: str, page: str) ->
 
 
 def test_a_page_that_is_not_there_yet_is_said_to_be_missing(house: House) -> None:
-    assert "does not have that page yet" in ask(house, house.admin, "make a dashboard").text
+    assert "does not have that page yet" in ask(house, house.admin, "fine-tune a model").text
 
 
 def test_the_documentation_is_quoted_with_its_page(house: House) -> None:

@@ -7,6 +7,7 @@ reads the files itself, so it must see the data folder, or the object store, und
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 import warnings
@@ -30,6 +31,24 @@ if TYPE_CHECKING:
 _PARALLEL_MAX = 16
 _QUEUE_MAX = 200
 _RETRIES = 3
+
+
+@contextlib.contextmanager
+def _as_a_program() -> Iterator[None]:
+    """Give the main module a file while `pyspark` is imported.
+
+    It takes a main module without one, such as that of a process which was given its program on standard input, for a run of its own
+    doctests, and ends the process when the sources for these are not there.
+    """
+    main = sys.modules["__main__"]
+    bare = not hasattr(main, "__file__")
+    if bare:
+        main.__file__ = __file__
+    try:
+        yield
+    finally:
+        if bare:
+            del main.__file__
 
 
 class SparkEngine:
@@ -100,7 +119,7 @@ class SparkEngine:
 
     def open_session(self, session_id: str = "") -> Any:  # noqa: ANN401  # A SparkSession; its library is optional.
         """A new session of the server, or another connection to one."""
-        with warnings.catch_warnings():
+        with _as_a_program(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # About versions of pandas, which is not used here.
             try:
                 from pyspark.sql import SparkSession
