@@ -155,9 +155,7 @@ def test_parameters_format_explain_and_history(demo_server: RunningServer, brows
         expect(page.locator(".sql-parameter")).to_have_count(2)
         page.get_by_role("button", name="Format").click()
         expect(page.locator("insjo-sql-editor .cm-line").nth(1)).to_have_text("FROM samples.nyc.flights")
-        page.locator("insjo-sql-editor .cm-content").fill(
-            "SELECT count(*) AS n FROM samples.nyc.flights WHERE origin = :origin AND month = :month_number"
-        )
+        write(page, "SELECT count(*) AS n FROM samples.nyc.flights WHERE origin = :origin AND month = :month_number")
         page.locator("[data-run]").click()
         expect(page.locator("insjo-grid")).to_contain_text("9107")
         page.get_by_role("button", name="Explain").click()

@@ -116,6 +116,8 @@ class HotColumns:
             try:
                 self._load(cursor, scan)
             except (duckdb.Error, RuntimeError, MemoryError) as error:
+                if isinstance(error, duckdb.IOException):  # A file that was away for a moment may be there at the next asking.
+                    self._asked.pop((str(scan["rows"]), frozenset(scan["load_columns"])), None)
                 _LOGGER.warning("columns were not held in memory: %s", type(error).__name__)
 
     def _load(self, cursor: duckdb.DuckDBPyConnection, scan: Mapping[str, Any]) -> None:
