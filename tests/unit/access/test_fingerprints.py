@@ -297,6 +297,15 @@ def test_what_is_cut_into_parts_is_recognised_as_if_it_were_whole(prints: Finger
     assert set(cut.origins) == set(whole.origins)
 
 
+@pytest.mark.parametrize("between", [["XK"], ["xk", ""], []])
+def test_a_value_over_several_texts_short_and_long_is_recognised(prints: Fingerprints, between: list[str]) -> None:
+    filler = "Please tell me something about the lake and its weather in the long winter of the north. " * 4
+    texts = [f"{filler} SE-7741", *between, f"0032 {filler}"] if between else [f"{filler} SE-7741-XK", f"0032 {filler}"]
+    assert prints.label_text("\n".join(texts)).label.level is Level.CONFIDENTIAL
+    assert prints.label_parts(texts).label.level is Level.CONFIDENTIAL
+    assert prints.label_parts([filler, *texts, filler]).label.level is Level.CONFIDENTIAL
+
+
 def test_a_remembered_text_is_looked_at_anew_when_what_is_protected_changes(prints: Fingerprints, lake: Lake) -> None:
     said = ["x" * 300, "the code word is turquoise-herring-4471 and nobody knows it", "y" * 300]
     assert prints.label_parts(said).label.level is Level.INTERNAL

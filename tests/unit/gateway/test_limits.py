@@ -224,6 +224,12 @@ def test_only_admins_set_limits_and_others_see_only_what_holds_for_them(open_doo
     assert [each.limit.id for each in open_door.gateway.limits.uses(open_door.person("bo"))] == [made.id]
 
 
+def test_a_limit_does_not_tell_of_an_endpoint_that_one_may_not_know_of(open_door: Installation) -> None:
+    made = limit(open_door, endpoint=OUTSIDE)
+    assert open_door.gateway.limits.uses(open_door.person("stranger")) == []
+    assert [each.limit.id for each in open_door.gateway.limits.uses(open_door.person("anna"))] == [made.id]
+
+
 @pytest.mark.parametrize(
     "values", [{"amount": 0}, {"amount": 1.5}, {"amount": float("nan")}, {"amount": 1e30}, {"principal": "anna"}, {"level": "huge"}]
 )

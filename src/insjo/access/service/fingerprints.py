@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from insjo.access.service.detectors import detect
@@ -210,10 +209,7 @@ class Fingerprints:
 
     def _found_in(self, known: _Known, texts: Sequence[str]) -> list[_Found]:
         """What is in each text and across each seam."""
-        pieces = _pieces(texts)
-        if len(pieces) > 1:
-            pieces += [f"{before[-SEAM_CHARS:]}\n{after[:SEAM_CHARS]}" for before, after in pairwise(pieces)]
-        return [self._memory.find(known.index, piece) for piece in pieces]
+        return [self._memory.find(known.index, piece) for piece in _pieces(texts)]
 
     def _snapshot(self) -> _Known:
         """The sets as of the last change."""
@@ -265,21 +261,25 @@ def _matches(known: _Known, hits: frozenset[int]) -> tuple[FingerprintMatch, ...
 
 
 def _pieces(texts: Sequence[str]) -> list[str]:
-    """The texts, short ones joined with those beside them."""
+    """What is looked at by itself: each long text, and every stretch between the insides of two long ones.
+
+    A stretch holds the end of the one, the short texts between them and the beginning of the other, so that nothing hides in being cut
+    up, into however many texts.
+    """
     if len(texts) == 1:
         return list(texts)
     pieces: list[str] = []
-    short: list[str] = []
+    stretch: list[str] = []
     for text in texts:
         if len(text) < PIECE_CHARS_MIN:
-            short.append(text)
+            stretch.append(text)
             continue
-        if short:
-            pieces.append("\n".join(short))
-            short = []
+        if stretch:
+            pieces.append("\n".join([*stretch, text[:SEAM_CHARS]]))
         pieces.append(text)
-    if short:
-        pieces.append("\n".join(short))
+        stretch = [text[-SEAM_CHARS:]]
+    if len(stretch) > 1 or not pieces:
+        pieces.append("\n".join(stretch))
     return pieces
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from insjo.access.types import Level
+from insjo.access.types import Level, Privilege, SecurableKind
 from insjo.gateway.errors import LimitInvalid, LimitNotFound, LimitReached
 from insjo.gateway.store import LimitStore
 from insjo.gateway.types import COST_UNITS, Demand, Limit, LimitUse, ServedKind, Task, TokenUsage
@@ -137,6 +137,8 @@ class Limits:
         mine = {ctx.principal.id, *(group.id for group in self._access.principals.groups_of(ctx, ctx.principal.id, nested=True))}
         admin = self._access.principals.is_admin(ctx.principal.id)
         limits = [each for each in self._store.fetch_all(LIMITS_MAX) if admin or each.subject != "principal" or each.principal_id in mine]
+        if not admin:
+            limits = self._of_known_endpoints(ctx, limits)
         starts = sorted({int(window(each.period, now)[0].timestamp()) for each in limits})
         taken = self._store.fetch_taken(starts, WINDOWS_MAX) if starts else {}
         with self._lock:
@@ -153,6 +155,14 @@ class Limits:
                 units = taken.get(key, 0) - slack.get(key, 0)
                 found.append(LimitUse(limit, key[1], max(0, units) / scale, begins, ends))
         return found
+
+    def _of_known_endpoints(self, ctx: RequestContext, limits: list[Limit]) -> list[Limit]:
+        """Those that hold everywhere or at endpoints that the caller may know of."""
+        found = {name: self._access.securables.find(SecurableKind.ENDPOINT, name) for name in {each.endpoint for each in limits} if name}
+        there = {name: securable.id for name, securable in found.items() if securable is not None}
+        decisions = self._access.authority.decide_many(ctx, [(Privilege.BROWSE, each) for each in there.values()])
+        known = {name for name, decision in zip(there, decisions, strict=True) if decision.allowed}
+        return [each for each in limits if not each.endpoint or each.endpoint in known]
 
     async def reserve(self, ctx: RequestContext, view: EndpointView, label: Label, demand: Demand) -> Reservation | None:
         """Set aside what a request may use; None when no limit holds for it.
