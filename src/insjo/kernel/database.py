@@ -92,6 +92,20 @@ class Database:
         self.engine.dispose()
 
 
+class NameTaken(Exception):
+    """A row with this name or path is there already; services tell it in their own words."""
+
+
+@contextlib.contextmanager
+def unique(connection: sa.Connection) -> Iterator[None]:
+    """Let a change that breaks a unique name fail alone, as NameTaken, with the transaction around it still usable."""
+    try:
+        with connection.begin_nested():
+            yield
+    except sa.exc.IntegrityError as error:
+        raise NameTaken from error
+
+
 def failure_of(error: BaseException) -> InsjoError | None:
     """What an error of the database means for whoever called, or None when it is none, or one that our own code made."""
     if isinstance(error, sa.exc.DataError) and "NUL" in str(error.orig):

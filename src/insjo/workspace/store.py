@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from insjo.kernel.database import UtcDateTime, metadata
 from insjo.workspace.types import ObjectKind, Publication, SecretKey, State, WorkspaceObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 objects: Final = sa.Table(
@@ -75,20 +73,6 @@ secrets: Final = sa.Table(
     sa.Column("updated_by", sa.String(64), nullable=False),
 )
 """Secrets, each sealed with the key of the installation and bound to its scope and name."""
-
-
-class RowTaken(Exception):
-    """Another row has this path; services tell it in their own words."""
-
-
-@contextlib.contextmanager
-def unique(connection: sa.Connection) -> Iterator[None]:
-    """Let a change that breaks a unique path fail alone, as RowTaken."""
-    try:
-        with connection.begin_nested():
-            yield
-    except IntegrityError as error:
-        raise RowTaken from error
 
 
 def insert_object(connection: sa.Connection, values: Mapping[str, object]) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from insjo.access.service.principals import normal_name
 from insjo.access.store import principals as principal_store
 from insjo.access.store import securables as securable_store
-from insjo.access.store.changes import NameTaken, unique
 from insjo.access.types import ADMINS_ID, EVERYBODY_ID, METASTORE_ID, Principal, Securable, SecurableKind
 from insjo.kernel.context import SYSTEM
+from insjo.kernel.database import NameTaken, unique
 from insjo.kernel.ids import new_id
 
 if TYPE_CHECKING:

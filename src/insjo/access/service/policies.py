@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from insjo.access.errors import InvalidPolicy, PolicyExists, PolicyNotFound
 from insjo.access.policies import checked
 from insjo.access.store import tags as store
-from insjo.access.store.changes import NameTaken, unique
 from insjo.access.types import Privilege, SecurableKind
+from insjo.kernel.database import NameTaken, unique
 from insjo.kernel.ids import new_id
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from insjo.access.errors import (
 )
 from insjo.access.store import principals as store
 from insjo.access.store import securables as securable_store
-from insjo.access.store.changes import NameTaken, unique
 from insjo.access.types import ADMINS_ID, EVERYBODY_ID, Principal
 from insjo.kernel.context import SYSTEM
+from insjo.kernel.database import NameTaken, unique
 from insjo.kernel.errors import did_you_mean
 from insjo.kernel.ids import new_id
 from insjo.kernel.paging import Page, PageRequest, page_of

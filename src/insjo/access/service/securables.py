@@ -8,9 +8,9 @@ from insjo.access.errors import SecurableExists
 from insjo.access.service.authority import not_found
 from insjo.access.store import principals as principal_store
 from insjo.access.store import securables as store
-from insjo.access.store.changes import NameTaken, unique
 from insjo.access.types import CREATE_PRIVILEGE, METASTORE_ID, PARENT_KIND, Privilege, Securable, SecurableKind
 from insjo.kernel.context import SYSTEM
+from insjo.kernel.database import NameTaken, unique
 from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.ids import new_id
 

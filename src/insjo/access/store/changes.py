@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from insjo.access.store import securables as store
 
@@ -24,20 +24,6 @@ _RELABELLED = "insjo_access_relabelled"
 
 DatabaseError: Final = SQLAlchemyError
 """Whatever a database can complain about."""
-
-
-class NameTaken(Exception):
-    """A row with this name is there already; services tell it in their own words."""
-
-
-@contextlib.contextmanager
-def unique(connection: sa.Connection) -> Iterator[None]:
-    """Let a change that breaks a unique name fail alone, as NameTaken, with the transaction around it still usable."""
-    try:
-        with connection.begin_nested():
-            yield
-    except IntegrityError as error:
-        raise NameTaken from error
 
 
 class Changes:

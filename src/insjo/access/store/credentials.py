@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from insjo.access.store.changes import NameTaken, unique
 from insjo.access.store.principals import principal_columns, principal_of
 from insjo.access.store.tables import attempts, client_secrets, passwords, principals, sessions, signin_links, tokens
 from insjo.access.types import ClientSecret, Token
+from insjo.kernel.database import NameTaken, unique
 
 if TYPE_CHECKING:
     from datetime import datetime

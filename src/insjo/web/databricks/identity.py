@@ -16,7 +16,7 @@ from insjo.web.databricks import scim
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from insjo.access.types import Principal, Token
     from insjo.kernel.context import PrincipalKind
@@ -195,22 +195,35 @@ async def create_group(call: Call) -> Response:
     return JSONResponse(await _group_body(call, group), status_code=201)
 
 
+SHARED_ATTRIBUTES = frozenset({"active", "displayName"})
+"""What can be changed of users and of service principals alike."""
+
+
+def attributes_of(body: PatchBody) -> Iterator[tuple[str, Any]]:
+    """Attributes and their new values, in either form of SCIM's operations: a path with a value, or a value with several attributes."""
+    for operation in body.operations:
+        yield from (operation.value if isinstance(operation.value, dict) else {operation.path: operation.value}).items()
+
+
+def shared_change(name: str, value: object) -> dict[str, Any]:
+    """One of the shared attributes as the services take it; some clients write booleans as texts."""
+    return {"active": value is True or str(value).lower() == "true"} if name == "active" else {"display_name": str(value)}
+
+
 async def patch_user(call: Call) -> Response:
     """Activate, deactivate or rename a user."""
     user = await existing(call, "user")
     changes: dict[str, Any] = {}
-    for operation in (await call.json(PatchBody)).operations:
-        value = operation.value if isinstance(operation.value, dict) else {operation.path: operation.value}
-        for name, new in value.items():
-            if name == "active":
-                changes["active"] = new is True or str(new).lower() == "true"
-            elif name in {"displayName", "userName"}:
-                changes["name" if name == "userName" else "display_name"] = str(new)
-            elif name == "emails" or re.fullmatch(r"emails\[.{1,100}\]\.value", name):
-                changes["email"] = _address(new)
-            else:
-                message = f"The attribute `{name[:60]}` of a user cannot be changed here."
-                raise InvalidArgument(message, hint="Change `active`, `userName`, `displayName` or `emails`.")
+    for name, new in attributes_of(await call.json(PatchBody)):
+        if name in SHARED_ATTRIBUTES:
+            changes |= shared_change(name, new)
+        elif name == "userName":
+            changes["name"] = str(new)
+        elif name == "emails" or re.fullmatch(r"emails\[.{1,100}\]\.value", name):
+            changes["email"] = _address(new)
+        else:
+            message = f"The attribute `{name[:60]}` of a user cannot be changed here."
+            raise InvalidArgument(message, hint="Change `active`, `userName`, `displayName` or `emails`.")
     return JSONResponse(user_body(await call.run(call.services.access.principals.update, call.ctx, user.id, **changes)))
 
 

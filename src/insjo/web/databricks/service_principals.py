@@ -16,7 +16,7 @@ from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InvalidArgument, Unimplemented
 from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
 from insjo.web.databricks import scim
-from insjo.web.databricks.identity import PREFIX, PatchBody, existing
+from insjo.web.databricks.identity import PREFIX, SHARED_ATTRIBUTES, PatchBody, attributes_of, existing, shared_change
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -117,15 +117,10 @@ async def patch_program(call: Call) -> Response:
     """Activate, deactivate or show under another name."""
     found = await existing(call, "service_principal")
     changes: dict[str, Any] = {}
-    for operation in (await call.json(PatchBody)).operations:
-        value = operation.value if isinstance(operation.value, dict) else {operation.path: operation.value}
-        for name, new in value.items():
-            if name == "active":
-                changes["active"] = new is True or str(new).lower() == "true"
-            elif name == "displayName":
-                changes["display_name"] = str(new)
-            else:
-                raise InvalidArgument(f"The attribute `{name[:40]}` cannot be changed here.", hint="Change `active` or `displayName`.")
+    for name, new in attributes_of(await call.json(PatchBody)):
+        if name not in SHARED_ATTRIBUTES:
+            raise InvalidArgument(f"The attribute `{name[:40]}` cannot be changed here.", hint="Change `active` or `displayName`.")
+        changes |= shared_change(name, new)
     return JSONResponse(program_body(await call.run(call.services.access.principals.update, call.ctx, found.id, **changes)))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from insjo.access.errors import SecurableExists, SecurableNotFound
 from insjo.access.types import EVERYBODY_ID, METASTORE_ID, Privilege, SecurableKind
 from insjo.kernel.context import SYSTEM, system_context
+from insjo.kernel.database import NameTaken, unique
 from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.ids import new_id
 from insjo.workspace import store
@@ -210,7 +211,7 @@ class Tree:
             if store.count_children(connection, parent_id) >= ENTRIES_MAX and not (columns or {}).get("home_of"):
                 message = f"A folder holds at most {ENTRIES_MAX} entries."
                 raise FolderFull(message)
-            with store.unique(connection):
+            with unique(connection):
                 values: dict[str, object] = {
                     "id": made,
                     "object_id": secrets.randbits(OBJECT_ID_BITS) + 16,
@@ -226,7 +227,7 @@ class Tree:
                     "updated_by": owner_id or ctx.principal.id,
                 }
                 store.insert_object(connection, values | dict(columns or {}))
-        except (SecurableExists, store.RowTaken) as error:
+        except (SecurableExists, NameTaken) as error:
             raise taken from error
         found = store.fetch_object(connection, made)
         if found is None:
@@ -242,9 +243,9 @@ class Tree:
         """Another name in the same folder; needs MANAGE, for it changes what others call it."""
         try:
             self.access.securables.rename(ctx, found.id, path.lower(), connection=connection)
-            with store.unique(connection):
+            with unique(connection):
                 self.touch(ctx, connection, found.id, path=path, path_key=path.lower())
-        except (SecurableExists, store.RowTaken) as error:
+        except (SecurableExists, NameTaken) as error:
             message = f"`{path}` is there already."
             raise PathTaken(message) from error
 
