@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,91 @@ def test_no_hiding_place_hides_from_redaction(made: Installation, place: str) ->
     for form in (CANARY, CANARY.upper(), quote(CANARY), "\u200b".join(CANARY), CANARY.rpartition("-")[2]):
         assert form not in decoded
         assert form.encode() not in sent
+
+
+def responses(made: Installation, fields: dict[str, Any]) -> str:
+    """Outcome of a request in the wire of responses; streams are read to their end."""
+    return translated(made, made.gateway.responses.create, fields)
+
+
+def messages(made: Installation, fields: dict[str, Any]) -> str:
+    """Outcome of a request in Anthropic's wire."""
+    return translated(made, made.gateway.messages.create, {"max_tokens": 50, **fields})
+
+
+def translated(made: Installation, create: Callable[..., Any], fields: dict[str, Any]) -> str:
+    async def inside() -> str:
+        try:
+            answer = await create(made.person("anna"), json.dumps({"model": OUTSIDE, **fields}).encode())
+            if answer.events is not None:
+                async for _ in answer.events:
+                    pass
+        except InsjoError as error:
+            return error.code
+        else:
+            return str(answer.route.outcome)
+        finally:
+            await made.gateway.completions._provider.close()
+
+    return asyncio.run(inside())
+
+
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {CANARY: {"type": "string"}}}
+IN_RESPONSES: dict[str, dict[str, Any]] = {
+    "text": {"input": CANARY},
+    "instructions": {"input": "hi", "instructions": CANARY},
+    "developer": {"input": [{"role": "developer", "content": CANARY}, {"role": "user", "content": "hi"}]},
+    "part": {"input": [{"role": "user", "content": [{"type": "input_text", "text": CANARY}]}]},
+    "picture": {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": f"https://example.com/?q={quote(CANARY)}"}]}]},
+    "call": {"input": [{"type": "function_call", "call_id": "1", "name": "f", "arguments": CANARY}]},
+    "result": {"input": [{"type": "function_call_output", "call_id": "1", "output": CANARY}]},
+    "tool": {"input": "hi", "tools": [{"type": "function", "name": "f", "description": CANARY}]},
+    "parameters": {"input": "hi", "tools": [{"type": "function", "name": "f", "parameters": SCHEMA}]},
+    "schema": {"input": "hi", "text": {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA}}},
+    "user": {"input": "hi", "user": CANARY},
+    "effort": {"input": "hi", "reasoning": {"effort": CANARY}},
+    "stream": {"input": CANARY, "stream": True},
+}
+IN_MESSAGES: dict[str, dict[str, Any]] = {
+    "text": {"messages": [{"role": "user", "content": CANARY}]},
+    "system": {"messages": PLAIN, "system": [{"type": "text", "text": CANARY}]},
+    "block": {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": CANARY}]}]},
+    "picture": {
+        "messages": [
+            {"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": f"https://example.com/{quote(CANARY)}"}}]}
+        ]
+    },
+    "call": {"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {"q": CANARY}}]}]},
+    "result": {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": CANARY}]}]},
+    "tool": {"messages": PLAIN, "tools": [{"name": "f", "description": CANARY, "input_schema": {"type": "object"}}]},
+    "schema": {"messages": PLAIN, "tools": [{"name": "f", "input_schema": SCHEMA}]},
+    "stop": {"messages": PLAIN, "stop_sequences": [CANARY]},
+    "stream": {"messages": [{"role": "user", "content": CANARY}], "stream": True},
+}
+
+
+@pytest.mark.parametrize("place", IN_RESPONSES)
+def test_no_hiding_place_hides_in_responses(made: Installation, place: str) -> None:
+    assert responses(made, IN_RESPONSES[place]) == "rerouted"
+    assert not made.outside.requests
+
+
+@pytest.mark.parametrize("place", IN_MESSAGES)
+def test_no_hiding_place_hides_in_messages(made: Installation, place: str) -> None:
+    assert messages(made, IN_MESSAGES[place]) == "rerouted"
+    assert not made.outside.requests
+
+
+def test_plain_words_pass_in_every_wire(made: Installation) -> None:
+    assert responses(made, {"input": "hi"}) == messages(made, {"messages": PLAIN}) == "direct"
+
+
+def test_what_a_wire_leaves_out_does_not_leave(made: Installation) -> None:
+    """Fields that mean nothing to another provider are dropped, not sent."""
+    assert responses(made, {"input": "hi", "metadata": {"note": CANARY}, "safety_identifier": CANARY}) in {"direct", "rerouted"}
+    thought = {"role": "assistant", "content": [{"type": "thinking", "thinking": CANARY, "signature": "x"}, {"type": "text", "text": "b"}]}
+    assert messages(made, {"messages": [*PLAIN, thought, *PLAIN], "metadata": {"user_id": CANARY}}) in {"direct", "rerouted"}
+    assert not [each for each in made.outside.requests if CANARY.encode() in each.body or b"kanarie" in each.body]
 
 
 def test_plain_words_do_pass(made: Installation) -> None:

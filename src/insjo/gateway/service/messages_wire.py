@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from insjo.gateway.errors import NotBuilt, ProviderGarbled, RequestInvalid
+from insjo.gateway.errors import NotBuilt, ProviderGarbled
+from insjo.gateway.service.wire import invalid, named_event
 from insjo.kernel.ids import short_id
 
 if TYPE_CHECKING:
@@ -40,13 +41,13 @@ def chat_body(fields: Block) -> bytes:
         NotBuilt: It asks for blocks or tools that Insjö does not have.
     """
     if not isinstance(fields.get("max_tokens"), int) or fields["max_tokens"] < 1:
-        raise _wrong("The field `max_tokens` must be a whole number from 1 on.", "max_tokens")
+        raise invalid("The field `max_tokens` must be a whole number from 1 on.", "max_tokens")
     if not isinstance(fields.get("messages"), list):
-        raise _wrong("The field `messages` must be a list.", "messages")
+        raise invalid("The field `messages` must be a list.", "messages")
     chat: Block = {"model": fields.get("model", ""), "messages": _system(fields.get("system"))}
     for number, message in enumerate(fields["messages"]):
         if not isinstance(message, dict) or message.get("role") not in {"user", "assistant", "system"}:
-            raise _wrong(f"Message {number} needs the role `user`, `assistant` or `system`.", f"messages[{number}]")
+            raise invalid(f"Message {number} needs the role `user`, `assistant` or `system`.", f"messages[{number}]")
         chat["messages"] += _messages(message, number)
     for name, theirs in PASSED.items():
         if fields.get(name) is not None:
@@ -74,7 +75,7 @@ def _blocks(content: object, where: str) -> list[Block]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
-        raise _wrong(f"The content of `{where}` must be a text or a list of blocks.", where)
+        raise invalid(f"The content of `{where}` must be a text or a list of blocks.", where)
     return content
 
 
@@ -136,7 +137,7 @@ def _choice(choice: Block) -> object:
     if kind == "tool":
         return {"type": "function", "function": {"name": str(choice.get("name", ""))}}
     if kind not in _CHOICES:
-        raise _wrong(f"`{kind[:60]}` is no `tool_choice`.", "tool_choice")
+        raise invalid(f"`{kind[:60]}` is no `tool_choice`.", "tool_choice")
     return _CHOICES[kind]
 
 
@@ -195,7 +196,7 @@ class MessageEvents:
 
     def begin(self, usage: TokenUsage) -> bytes:
         """The first event."""
-        return _event("message_start", message=_message(self._model, [], None, usage))
+        return named_event("message_start", message=_message(self._model, [], None, usage))
 
     def feed(self, chunk: Block) -> bytes:
         """The events of one chunk."""
@@ -218,7 +219,7 @@ class MessageEvents:
     def end(self, usage: TokenUsage) -> bytes:
         """The last events."""
         delta = {"stop_reason": self._stop, "stop_sequence": None}
-        return self._close() + _event("message_delta", delta=delta, usage=_usage(usage)) + _event("message_stop")
+        return self._close() + named_event("message_delta", delta=delta, usage=_usage(usage)) + named_event("message_stop")
 
     def _block(self, key: str, start: Block) -> bytes:
         """Begin a block, unless it is the one that is open."""
@@ -227,21 +228,13 @@ class MessageEvents:
         events = self._close()
         self._index += 1
         self._open = key
-        return events + _event("content_block_start", index=self._index, content_block=start)
+        return events + named_event("content_block_start", index=self._index, content_block=start)
 
     def _delta(self, delta: Block) -> bytes:
-        return _event("content_block_delta", index=self._index, delta=delta)
+        return named_event("content_block_delta", index=self._index, delta=delta)
 
     def _close(self) -> bytes:
         if not self._open:
             return b""
         self._open = ""
-        return _event("content_block_stop", index=self._index)
-
-
-def _event(kind: str, **fields: object) -> bytes:
-    return b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode({"type": kind, **fields}) + b"\n\n"
-
-
-def _wrong(message: str, param: str) -> RequestInvalid:
-    return RequestInvalid(message, details={"param": param})
+        return named_event("content_block_stop", index=self._index)

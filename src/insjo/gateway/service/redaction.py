@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from insjo.gateway.service.wire import read_body
+from insjo.gateway.service.wire import content_of, read_body, split_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,16 +73,16 @@ class Restorer:
 
     def events(self, events: bytes) -> bytes:
         """Whole server-sent events of a stream."""
-        return b"".join(self._event(event) for event in events.split(b"\n\n") if event)
+        return b"".join(self._event(event) for event in split_events(events))
 
     def _event(self, event: bytes) -> bytes:
-        content = b"\n".join(line[5:].strip() for line in event.replace(b"\r\n", b"\n").split(b"\n") if line.startswith(b"data:"))
+        content = content_of(event)
         if content == b"[DONE]":
-            return self._left_over() + event + b"\n\n"
+            return self._left_over() + event
         try:
             chunk = msgspec.json.decode(content)
         except (msgspec.DecodeError, RecursionError):
-            return event + b"\n\n"
+            return event
         for choice in (chunk.get("choices") or []) if isinstance(chunk, dict) else []:
             self._choice(choice)
         return b"data: " + msgspec.json.encode(chunk) + b"\n\n"

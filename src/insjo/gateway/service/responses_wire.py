@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from insjo.gateway.errors import NotBuilt, ProviderGarbled, RequestInvalid
+from insjo.gateway.errors import NotBuilt, ProviderGarbled
+from insjo.gateway.service.wire import invalid, named_event
 from insjo.kernel.ids import short_id
 
 Item = dict[str, Any]
@@ -41,9 +42,9 @@ def check_fields(fields: Item) -> None:
     unknown = fields.keys() - IGNORED - PASSED.keys() - {"background", "conversation", "prompt"}
     if unknown:
         name = min(unknown)
-        raise RequestInvalid(f"The field `{name[:100]}` is unknown.", details={"param": name[:100]})
+        raise invalid(f"The field `{name[:100]}` is unknown.", name[:100])
     if "input" not in fields:
-        raise RequestInvalid("The field `input` is missing.", details={"param": "input"})
+        raise invalid("The field `input` is missing.", "input")
 
 
 def items_of(given: object) -> list[Item]:
@@ -51,7 +52,7 @@ def items_of(given: object) -> list[Item]:
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
     if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
-        raise RequestInvalid("The field `input` must be a text or a list of items.", details={"param": "input"})
+        raise invalid("The field `input` must be a text or a list of items.", "input")
     return [each if "type" in each else {"type": "message", **each} for each in given]
 
 
@@ -88,7 +89,7 @@ def messages_of(items: list[Item], instructions: object = None) -> list[Item]:
         if kind == "message":
             role = item.get("role")
             if role not in {"user", "assistant", "system", "developer"}:
-                raise RequestInvalid(f"Item {number} of `input` has no known role.", details={"param": f"input[{number}].role"})
+                raise invalid(f"Item {number} of `input` has no known role.", f"input[{number}].role")
             messages.append({"role": "system" if role == "developer" else role, "content": _content(item.get("content"), number)})
         elif kind == "function_call":
             call = {
@@ -112,7 +113,7 @@ def _content(content: object, number: int) -> str | list[Item]:
     if isinstance(content, str):
         return content
     if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
-        raise RequestInvalid(f"The content of item {number} must be a text or a list of parts.", details={"param": f"input[{number}]"})
+        raise invalid(f"The content of item {number} must be a text or a list of parts.", f"input[{number}]")
     parts: list[Item] = []
     for part in content:
         if part.get("type") in _TEXTS:
@@ -271,9 +272,9 @@ class EventWriter:
         return events
 
     def _event(self, kind: str, **fields: object) -> bytes:
-        body = msgspec.json.encode({"type": kind, "sequence_number": self._sequence, **fields})
+        event = named_event(kind, sequence_number=self._sequence, **fields)
         self._sequence += 1
-        return b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"
+        return event
 
 
 def shell_of(fields: Item, response_id: str, model: str, created_s: int) -> Item:

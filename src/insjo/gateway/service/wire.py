@@ -64,7 +64,7 @@ class ReadBody:
         """Value of `model`; empty when it is missing."""
         value = self.fields.get("model", "")
         if not isinstance(value, str):
-            raise _invalid("The field `model` must be a text.", "model")
+            raise invalid("The field `model` must be a text.", "model")
         return value
 
     @property
@@ -72,7 +72,7 @@ class ReadBody:
         """Whether server-sent events are asked for."""
         value = self.fields.get("stream")
         if value is not None and not isinstance(value, bool):
-            raise _invalid("The field `stream` must be true or false.", "stream")
+            raise invalid("The field `stream` must be true or false.", "stream")
         return bool(value)
 
     @property
@@ -159,7 +159,7 @@ def read_body(raw: bytes) -> ReadBody:
     if not isinstance(parsed, dict):
         raise RequestInvalid("The body must be a JSON object.")
     if repeated:
-        raise _invalid(f"The field `{repeated}` appears twice.", repeated)
+        raise invalid(f"The field `{repeated}` appears twice.", repeated)
     if b'"data:' in raw:
         texts = [text for text in texts if not _is_media(text)]
     return ReadBody(raw, parsed, texts)
@@ -182,7 +182,8 @@ def _is_media(text: str) -> bool:
     return found is not None and any(byte < 9 or 13 < byte < 32 for byte in base64.b64decode(found[1]))  # noqa: PLR2004  # ASCII.
 
 
-def _invalid(message: str, param: str) -> RequestInvalid:
+def invalid(message: str, param: str) -> RequestInvalid:
+    """The error for one field of a request."""
     return RequestInvalid(message, details={"param": param})
 
 
@@ -194,10 +195,10 @@ def check_chat(body: ReadBody) -> None:
     """
     messages = body.fields.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise _invalid("The field `messages` must be a list with at least one message.", "messages")
+        raise invalid("The field `messages` must be a list with at least one message.", "messages")
     for number, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise _invalid(f"Message {number} needs a `role` and a `content`.", f"messages[{number}]")
+            raise invalid(f"Message {number} needs a `role` and a `content`.", f"messages[{number}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ def read_embeddings(body: ReadBody) -> EmbeddingFields:
     given = body.fields.get("input")
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts:
-        raise _invalid("The field `input` must be a text or a list of texts.", "input")
+        raise invalid("The field `input` must be a text or a list of texts.", "input")
     if not all(isinstance(text, str) for text in texts):
         raise RequestInvalid(
             "The field `input` must hold texts, no token numbers: Insjö has to read what it sends.",
@@ -230,13 +231,13 @@ def read_embeddings(body: ReadBody) -> EmbeddingFields:
             details={"param": "input"},
         )
     if len(texts) > INPUTS_MAX:
-        raise _invalid(f"At most {INPUTS_MAX} texts can be embedded at once, and these are {len(texts)}.", "input")
+        raise invalid(f"At most {INPUTS_MAX} texts can be embedded at once, and these are {len(texts)}.", "input")
     form = body.fields.get("encoding_format") or "float"
     if form not in {"float", "base64"}:
-        raise _invalid("The field `encoding_format` must be `float` or `base64`.", "encoding_format")
+        raise invalid("The field `encoding_format` must be `float` or `base64`.", "encoding_format")
     dimensions = body.fields.get("dimensions")
     if dimensions is not None and not isinstance(dimensions, int):
-        raise _invalid("The field `dimensions` must be a whole number.", "dimensions")
+        raise invalid("The field `dimensions` must be a whole number.", "dimensions")
     return EmbeddingFields(tuple(texts), form == "base64", dimensions)
 
 
@@ -371,8 +372,8 @@ class EventRelay:
     def _read_usage(self, piece: bytes) -> bytes:
         """Read the event of tokens, and take it out if the caller did not ask for it."""
         kept = []
-        for event in _split_events(piece):
-            content = _content(event)
+        for event in split_events(piece):
+            content = content_of(event)
             if b'"usage"' in content:
                 try:
                     chunk = _CHUNK.decode(content)
@@ -392,13 +393,13 @@ class EventRelay:
 
     def _end(self, piece: bytes) -> None:
         """Look whether `[DONE]` is an event of its own, rather than a word in the answer."""
-        for event in _split_events(piece):
-            if _content(event) == b"[DONE]":
+        for event in split_events(piece):
+            if content_of(event) == b"[DONE]":
                 self._done = True
                 self.events -= 1
 
 
-def _split_events(piece: bytes) -> Iterator[bytes]:
+def split_events(piece: bytes) -> Iterator[bytes]:
     """Whole events with the blank line that ends each."""
     if b"\r" in piece:
         piece = piece.replace(b"\r\n", b"\n")
@@ -407,8 +408,13 @@ def _split_events(piece: bytes) -> Iterator[bytes]:
             yield event + b"\n\n"
 
 
-def _content(event: bytes) -> bytes:
+def content_of(event: bytes) -> bytes:
     """The data of an event."""
     if event.startswith(b"data:") and event.count(b"\n") == 2:  # noqa: PLR2004  # One line and the blank one.
         return event[5:].strip()
     return b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
+
+
+def named_event(kind: str, **fields: object) -> bytes:
+    """A server-sent event with a name, whose data tell the name too: OpenAI's responses and Anthropic's messages are streamed so."""
+    return b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode({"type": kind, **fields}) + b"\n\n"

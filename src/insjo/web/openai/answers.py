@@ -10,6 +10,7 @@ import msgspec
 
 from insjo.access.types import Label, Level
 from insjo.gateway.errors import RequestInvalid
+from insjo.gateway.service.wire import named_event
 from insjo.kernel.errors import InsjoError, Unauthenticated
 from insjo.web.errors import RETRY_AFTER_S, databricks_body, openai_body, shown, status_of
 
@@ -106,8 +107,12 @@ def error_answer(
 
 def anthropic_body(error: InsjoError, status: int) -> dict[str, object]:
     """Error body of Anthropic's API."""
-    kind = _ANTHROPIC_TYPES.get(status, "api_error")
-    return {"type": "error", "error": {"type": kind, "message": str(error), "code": error.code.lower()}}
+    return {"type": "error", "error": anthropic_error(error, status)}
+
+
+def anthropic_error(error: InsjoError, status: int) -> dict[str, object]:
+    """What stands in it, and in the event that ends a stream."""
+    return {"type": _ANTHROPIC_TYPES.get(status, "api_error"), "message": str(error), "code": error.code.lower()}
 
 
 _ANTHROPIC_TYPES: Final = {
@@ -125,7 +130,7 @@ _BODIES: Final = {"openai": openai_body, "databricks": databricks_body, "anthrop
 def anthropic_error_event(error: Exception, request_id: str) -> bytes:
     """The end of a stream of messages that failed."""
     known = shown(error, request_id)
-    return b"event: error\ndata: " + msgspec.json.encode(anthropic_body(known, status_of(known))) + b"\n\n"
+    return named_event("error", error=anthropic_error(known, status_of(known)))
 
 
 def error_event(error: Exception, request_id: str) -> bytes:
@@ -137,5 +142,5 @@ def error_event(error: Exception, request_id: str) -> bytes:
 def response_error_event(error: Exception, request_id: str) -> bytes:
     """The end of a stream of the Responses API that failed."""
     known = shown(error, request_id)
-    told = {"type": "error", "sequence_number": 0, "code": known.code.lower(), "message": str(known), "param": known.details.get("param")}
-    return b"event: error\ndata: " + msgspec.json.encode(told) + b"\n\n"
+    told = {"code": known.code.lower(), "message": str(known), "param": known.details.get("param")}
+    return named_event("error", sequence_number=0, **told)
