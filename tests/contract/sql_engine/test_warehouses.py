@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from insjo.access.types import Privilege, SecurableKind
+from insjo.access.types import ALL, Clearance, Label, Level, Privilege, SecurableKind
 from insjo.adapters.duckdb.engine import DuckDbEngine
 from insjo.adapters.spark.engine import SparkEngine, SparkRows
 from insjo.kernel.errors import PermissionDenied
@@ -177,3 +177,40 @@ def test_a_statement_that_does_not_fit_is_shown_the_way_to_the_larger_warehouse(
 
 def test_warehouses_on_spark_are_securables(both: Both) -> None:
     assert both.desk.lake.access.securables.find(SecurableKind.WAREHOUSE, "big") is not None
+
+
+def test_what_a_statement_reads_must_be_cleared_for_the_server(both: Both) -> None:
+    desk, access = both.desk, both.desk.lake.access
+    destination = f"warehouse:{both.big}"
+    before = access.clearances.get(destination)
+    assert (before.level, before.zone) == (Level.SECRET, "local")
+    desk.run("CREATE TABLE pay (who STRING, kronor INT)")
+    desk.run("INSERT INTO pay VALUES ('a', 1)")
+    found = access.securables.resolve(desk.ctx, SecurableKind.TABLE, "main.desk.pay", None)
+    access.labels.set(desk.ctx, found.id, Label(Level.CONFIDENTIAL, frozenset({"salary"})))
+    assert desk.rows("SELECT kronor FROM pay", warehouse_id=both.big) == [(1,)]
+    access.clearances.set(desk.ctx, Clearance(destination, level=Level.INTERNAL, categories=ALL, zone="local", keeps=False))
+    try:
+        asked = len(Counted.asked)
+        for text in (
+            "SELECT kronor FROM pay",
+            "SELECT 1 FROM orders WHERE id IN (SELECT kronor FROM pay)",
+            "CREATE TABLE copied AS SELECT * FROM pay",
+        ):
+            assert desk.error(text, warehouse_id=both.big).code == "FLOW_BLOCKED"
+        assert len(Counted.asked) == asked, "nothing was sent"
+        assert desk.rows("SELECT count(*) FROM orders", warehouse_id=both.big) == [(1000,)]
+        assert desk.rows("SELECT kronor FROM pay") == [(1,)], "the workers of this machine are no destination"
+    finally:
+        access.clearances.set(desk.ctx, before)
+
+
+def test_a_server_elsewhere_receives_public_content_until_it_is_cleared(both: Both) -> None:
+    desk, warehouses = both.desk, both.desk.room.warehouses
+    away = warehouses.create(desk.ctx, "away", engine=WarehouseEngine.SPARK, url="sc://spark.example.com:15002")
+    asked = len(Counted.asked)
+    assert desk.error("SELECT count(*) FROM orders", warehouse_id=away.id).code == "FLOW_BLOCKED"
+    assert len(Counted.asked) == asked
+    warehouses.delete(desk.ctx, away.id)
+    warehouses.delete(desk.ctx, (here := warehouses.create(desk.ctx, "here", engine=WarehouseEngine.SPARK, url="sc://localhost:1")).id)
+    assert f"warehouse:{here.id}" not in [each.destination for each in desk.lake.access.clearances.list(desk.ctx)]

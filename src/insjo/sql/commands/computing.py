@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from insjo.sql.binding.bound import BoundQuery
-    from insjo.sql.commands.execution import Execution
-    from insjo.sql.ports import Engine
+    from insjo.sql.commands.execution import Execution, ForeignEngine
 
 BYTES_MAX = 512 * 2**20
 """Rows that are handed from one engine to the other at most, because they are held in memory on the way."""
@@ -35,11 +34,11 @@ def bind_source(x: Execution, tree: exp.Expr) -> BoundQuery:
     return _computed(x, bound, x.foreign)
 
 
-def _computed(x: Execution, bound: BoundQuery, engine: Engine) -> BoundQuery:
+def _computed(x: Execution, bound: BoundQuery, foreign: ForeignEngine) -> BoundQuery:
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
-    with x.foreign_query(bound, engine) as rows:
+    with x.foreign_query(bound, foreign) as rows:
         schema = fitted_schema([(f"c{at}", kind) for at, (_, kind) in enumerate(bound.columns)], rows.schema)
         with pa.ipc.new_stream(sink, schema) as writer:
             for batch in rows:

@@ -120,6 +120,14 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignEngine:
+    """The engine of a warehouse that has one of its own, and its name among the destinations that are cleared."""
+
+    engine: Engine
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One statement while it runs."""
 
@@ -132,7 +140,7 @@ class Execution:
     tools: Tools
     on_queue: Callable[[int], None]
     sessionless: bool = True
-    foreign: Engine | None = None
+    foreign: ForeignEngine | None = None
 
     @property
     def now(self) -> datetime:
@@ -150,9 +158,18 @@ class Execution:
             scans=self.tools.heat.note(bound.scans),
         )
 
-    def foreign_query(self, bound: BoundQuery, engine: Engine) -> EngineRows:
-        """Run a query that was bound for it on the engine of the warehouse."""
-        return engine.query(bound.foreign, tables=bound.tables, cancel=self.cancel, limits=self.limits, on_queue=self.on_queue)
+    def foreign_query(self, bound: BoundQuery, foreign: ForeignEngine) -> EngineRows:
+        """Run a query that was bound for it on the engine of the warehouse.
+
+        Its server gets to see what the query reads, so it is a destination like any other.
+
+        Raises:
+            FlowBlocked: What the query reads may not go there.
+        """
+        access = self.tools.access
+        clearance = access.clearances.get(foreign.destination)
+        cleared = access.flows.clear(self.ctx, bound.foreign, bound.provenance, clearance, "statement")
+        return foreign.engine.query(cleared.content, tables=bound.tables, cancel=self.cancel, limits=self.limits, on_queue=self.on_queue)
 
     def export(self, sql: str, location: str, partition_columns: Sequence[str], tables: Mapping[str, bytes]) -> list[WrittenFile]:
         """Write the rows of a query below a table's folder."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from insjo.sql.commands.execution import ForeignEngine
 from insjo.sql.errors import OutOfMemory, UnsupportedFeature
+from insjo.sql.service.warehouses import destination_of
 from insjo.sql.types import WarehouseEngine
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Engines:
         self._lock = threading.Lock()
         self._by_url: dict[str, Engine] = {}
 
-    def of(self, warehouse_id: str) -> Engine | None:
+    def of(self, warehouse_id: str) -> ForeignEngine | None:
         """The engine of a warehouse; None for the workers of this machine.
 
         Raises:
@@ -41,7 +43,7 @@ class Engines:
             engine = self._by_url.get(found.url)
             if engine is None:
                 engine = self._by_url[found.url] = self._spark(found.url)
-        return engine
+        return ForeignEngine(engine, destination_of(found.id))
 
     def outgrown(self, ctx: RequestContext, warehouse_id: str, error: OutOfMemory) -> OutOfMemory:
         """The error of a statement that did not fit, with a warehouse that the caller may try instead."""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from insjo.kernel.cancellation import CancelToken
     from insjo.kernel.context import RequestContext
     from insjo.sql.binding.bound import BoundQuery
-    from insjo.sql.commands.execution import Outcome, Tools
-    from insjo.sql.ports import Engine, EngineLimits
+    from insjo.sql.commands.execution import ForeignEngine, Outcome, Tools
+    from insjo.sql.ports import EngineLimits
     from insjo.sql.service.sessions import OpenSession
     from insjo.sql.types import StatementSpec
 
@@ -94,7 +94,7 @@ class Runner:
         limits: EngineLimits,
         on_queue: Callable[[int], None],
         on_kind: Callable[[str], None],
-        foreign: Engine | None = None,
+        foreign: ForeignEngine | None = None,
     ) -> Outcome:
         """The outcome of a statement; its rows are still to be read.  `foreign` is the engine of a warehouse that has its own."""
         parsed = self._parsed(spec)

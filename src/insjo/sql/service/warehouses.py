@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from insjo.access.errors import WarehouseNotFound
-from insjo.access.types import EVERYBODY_ID, Privilege, SecurableKind
+from insjo.access.types import ALL, EVERYBODY_ID, Clearance, Level, Privilege, SecurableKind
 from insjo.kernel.context import system_context
 from insjo.kernel.errors import AlreadyExists
 from insjo.kernel.ids import short_id
@@ -27,6 +27,11 @@ _MINUTES_MAX = 7 * 24 * 60
 _SPARK_URL = re.compile(r"sc://[A-Za-z0-9.\-\[\]:]{1,253}(/(;[A-Za-z0-9_\-]+=[^;\s]{1,500})*)?")
 _NAME = re.compile(r"[^\x00-\x1f`/\\]{1,100}")
 _SIZES = ("2X-Small", "X-Small", "Small", "Medium", "Large", "X-Large", "2X-Large", "3X-Large", "4X-Large")
+
+
+def destination_of(warehouse_id: str) -> str:
+    """Name of a warehouse with a server of its own among all destinations; it stays when the warehouse gets another name."""
+    return f"warehouse:{warehouse_id}"
 
 
 class Warehouses:
@@ -138,6 +143,7 @@ class Warehouses:
             raise WarehouseInvalid(message)
         with self._database.write() as connection:
             store.delete_warehouse(connection, warehouse_id)
+            self._access.clearances.remove(system_context(), destination_of(warehouse_id), connection=connection)
             self._access.securables.remove(ctx, warehouse_id, connection=connection)
         self._forget(warehouse_id)
 
@@ -253,6 +259,10 @@ class Warehouses:
                     ctx, SecurableKind.WAREHOUSE, name.lower(), connection=connection, securable_id=warehouse_id
                 )
                 store.insert_warehouse(connection, made)
+                if _is_here(url):
+                    # As a model on this machine; a server elsewhere receives public content until somebody clears it.
+                    here = Clearance(destination_of(warehouse_id), level=Level.SECRET, categories=ALL, zone="local", keeps=False)
+                    self._access.clearances.set(ctx, here, connection=connection)
         except AlreadyExists as error:
             raise _taken(name) from error
         return made
@@ -284,6 +294,12 @@ def _check_engine(engine: WarehouseEngine, url: str) -> None:
     if "token=" in url.lower():
         message = "The address of a warehouse holds no token, because everybody may see it who may see the warehouse."
         raise WarehouseInvalid(message, hint="Put it into the setting `spark_token`.")
+
+
+def _is_here(url: str) -> bool:
+    """Whether an address is one of this machine's own."""
+    host = re.fullmatch(r"sc://(\[[^\]]+\]|[^:/]+).*", url)
+    return host is not None and host[1] in {"localhost", "127.0.0.1", "[::1]"}
 
 
 def _taken(name: str) -> WarehouseExists:
