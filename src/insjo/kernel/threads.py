@@ -32,8 +32,12 @@ class Threads:
         return await asyncio.get_running_loop().run_in_executor(self._pool, bound)
 
     def submit(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Let a call run in the pool without waiting for it; what goes wrong is logged."""
-        self._pool.submit(_logged, functools.partial(call, *args, **kwargs))
+        """Let a call run in the pool without waiting for it; what goes wrong is logged.  Once the pool is closed it runs at once."""
+        bound = functools.partial(call, *args, **kwargs)
+        try:
+            self._pool.submit(_logged, bound)
+        except RuntimeError:
+            _logged(bound)
 
     def close(self) -> None:
         """Wait for running calls and end the threads."""

@@ -108,3 +108,16 @@ def test_threads_run_service_calls_off_the_loop_and_pass_errors_on() -> None:
         threads.close()
 
     asyncio.run(scenario())
+
+
+def test_a_call_in_the_background_is_done_and_its_failure_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[int] = []
+    threads = Threads(1)
+    threads.submit(done.append, 1)
+    threads.submit(int, "no number")
+    threads.submit(done.append, 2)
+    asyncio.run(threads.run(len, ""))  # The pool has one thread, which comes to this last.
+    threads.close()
+    threads.submit(done.append, 3)
+    assert done == [1, 2, 3]
+    assert "a call in the background failed" in caplog.text
