@@ -198,6 +198,8 @@ def test_what_a_statement_reads_must_be_cleared_for_the_server(both: Both) -> No
             "CREATE TABLE copied AS SELECT * FROM pay",
         ):
             assert desk.error(text, warehouse_id=both.big).code == "FLOW_BLOCKED"
+        access.fingerprints.replace(found.id, Label(Level.CONFIDENTIAL), ["SE-7741-XK-0032"], column="who")
+        assert desk.error("SELECT 'SE-7741-XK-0032' AS pasted FROM orders", warehouse_id=both.big).code == "FLOW_BLOCKED"
         assert len(Counted.asked) == asked, "nothing was sent"
         assert desk.rows("SELECT count(*) FROM orders", warehouse_id=both.big) == [(1000,)]
         assert desk.rows("SELECT kronor FROM pay") == [(1,)], "the workers of this machine are no destination"

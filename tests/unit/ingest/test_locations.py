@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from mysql_mimic import MysqlServer, Session
 
-from insjo.access.errors import AccessDenied
+from insjo.access.errors import AccessDenied, FlowBlocked
+from insjo.access.types import Label, Level, SecurableKind
 from insjo.adapters.remote.addresses import checked_address
 from insjo.adapters.remote.web import below
 from insjo.ingest.errors import LocationExists, LocationInvalid, LocationNotFound, LocationRefused
@@ -123,6 +124,21 @@ def test_nothing_else_is_fetched_and_nothing_half(dock: Dock, site: Site, what: 
     assert names in ([], ["stats/"])
     if names:
         assert dock.desk.rows("LIST '/Volumes/main/desk/files/stats'") == []
+
+
+@pytest.mark.parametrize("what", ["anna.svensson@example.se.csv", "by/850709-9805.csv", "anna%2Esvensson%40example%2Ese.csv"])
+def test_the_name_of_what_is_fetched_is_no_way_out(dock: Dock, site: Site, what: str) -> None:
+    access = dock.desk.lake.access
+    dock.room.locations.create(dock.desk.ctx, "way", site.url, VOLUME, private=True)
+    dock.desk.run("CREATE TABLE people (mail STRING)")
+    table = access.securables.resolve(dock.desk.ctx, SecurableKind.TABLE, "main.desk.people", None)
+    access.fingerprints.replace(table.id, Label(Level.CONFIDENTIAL), ["anna.svensson@example.se"], column="mail")
+    with pytest.raises(FlowBlocked):
+        dock.room.locations.fetch(dock.desk.ctx, "way", what)
+    assert site.asked == []
+    assert fetched(dock, "way", "people.csv").state is RunState.SUCCEEDED
+    dock.room.locations.delete(dock.desk.ctx, "way")
+    assert "location:way" not in [each.destination for each in access.clearances.list(dock.desk.ctx)]
 
 
 def test_private_addresses_need_a_word_of_the_steward(dock: Dock, site: Site) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from insjo.access.types import Privilege
+from insjo.access.types import Clearance, Level, Privilege
 from insjo.ingest import store
 from insjo.ingest.errors import LoadNotFound, LocationExists, LocationInvalid, LocationNotFound, LocationUnreachable
 from insjo.ingest.types import Location
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from insjo.access.service.facade import Access
+    from insjo.access.types import Cleared
     from insjo.catalog.service.room import CatalogRoom
     from insjo.ingest.ports import RemoteSource
     from insjo.ingest.types import Fetched
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 KIND = "ingest.fetch"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _FILE_NAME = re.compile(r"[^\w.+-]+")
+
+
+def destination_of(name: str) -> str:
+    """Name of a location among all destinations."""
+    return f"location:{name}"
 
 
 class Locations:
@@ -91,6 +97,9 @@ class Locations:
                 message = f"The location `{name}` exists already."
                 raise LocationExists(message)
             store.insert(connection, {each: getattr(made, each) for each in Location.__dataclass_fields__})
+            # What people ask for is sent there, and may be as sensitive as what they type, unless somebody clears more.
+            clearance = Clearance(destination_of(name), level=Level.INTERNAL, zone="any")
+            self._access.clearances.set(system_context(), clearance, connection=connection)
             self._access.audit.record(
                 ctx, "location.create", outcome="changed", object=name, securable_id=found.id, reason=url, connection=connection
             )
@@ -102,6 +111,7 @@ class Locations:
         with self._database.write() as connection:
             if not store.delete(connection, name.lower()):
                 raise self._missing(ctx, name)
+            self._access.clearances.remove(system_context(), destination_of(name.lower()), connection=connection)
             self._access.audit.record(ctx, "location.delete", outcome="changed", object=name.lower(), connection=connection)
 
     def list(self, ctx: RequestContext) -> tuple[Location, ...]:
@@ -124,6 +134,7 @@ class Locations:
         if not what or len(what) > 2000:  # noqa: PLR2004  # As long as an address may be.
             message = "Say what to fetch: a path below the location, or the name of a table."
             raise LocationInvalid(message)
+        self._cleared(ctx, found, what)
         title = f"Fetch {what} from {found.name}"
         return self._jobs.submit(ctx, KIND, {"location": found.name, "what": what}, title=title, securable_id=found.volume_id)
 
@@ -165,7 +176,8 @@ class Locations:
         """Body of a run."""
         found = self.get(run.ctx, str(run.payload["location"]))
         what = str(run.payload["what"])
-        fetched = self._sources[urlsplit(found.url).scheme].open(found.url, what, self._secret(found), private=found.private)
+        asked = self._cleared(run.ctx, found, what)
+        fetched = self._sources[urlsplit(found.url).scheme].open(found.url, asked.content, self._secret(found), private=found.private)
         name = _FILE_NAME.sub("_", fetched.name).strip(".")[-200:] or "file"
         path = f"/Volumes/{found.volume.replace('.', '/')}/{found.name}/{name}"
         entry = self._catalog.files.write(run.ctx, path, _counted(run, fetched), overwrite=True)
@@ -173,6 +185,12 @@ class Locations:
             run.ctx, "location.fetch", outcome="allowed", object=path, securable_id=found.volume_id, reason=what[:500]
         )
         return {"path": path, "size_bytes": entry.size_bytes, "types": dict(fetched.types)}
+
+    def _cleared(self, ctx: RequestContext, found: Location, what: str) -> Cleared[str]:
+        """The name of a file or table, which leaves for the place; raises FlowBlocked when it holds what must not."""
+        destination = destination_of(found.name)
+        provenance = self._access.fingerprints.label_text(unquote(what))
+        return self._access.flows.clear(ctx, what, provenance, self._access.clearances.get(destination), "fetch")
 
     def _secret(self, found: Location) -> str:
         """The secret of a location: it was named by a steward, and whoever fetches never sees it."""

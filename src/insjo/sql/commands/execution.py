@@ -161,14 +161,15 @@ class Execution:
     def foreign_query(self, bound: BoundQuery, foreign: ForeignEngine) -> EngineRows:
         """Run a query that was bound for it on the engine of the warehouse.
 
-        Its server gets to see what the query reads, so it is a destination like any other.
+        Its server gets to see what the query reads and what stands in it, so it is a destination like any other.
 
         Raises:
-            FlowBlocked: What the query reads may not go there.
+            FlowBlocked: That may not go there.
         """
         access = self.tools.access
         clearance = access.clearances.get(foreign.destination)
-        cleared = access.flows.clear(self.ctx, bound.foreign, bound.provenance, clearance, "statement")
+        provenance = bound.provenance.join(access.fingerprints.label_text(bound.foreign))
+        cleared = access.flows.clear(self.ctx, bound.foreign, provenance, clearance, "statement")
         return foreign.engine.query(cleared.content, tables=bound.tables, cancel=self.cancel, limits=self.limits, on_queue=self.on_queue)
 
     def export(self, sql: str, location: str, partition_columns: Sequence[str], tables: Mapping[str, bytes]) -> list[WrittenFile]:
