@@ -217,4 +217,4 @@ def test_a_server_elsewhere_receives_public_content_until_it_is_cleared(both: Bo
     assert len(Counted.asked) == asked
     warehouses.delete(desk.ctx, away.id)
     warehouses.delete(desk.ctx, (here := warehouses.create(desk.ctx, "here", engine=WarehouseEngine.SPARK, url="sc://localhost:1")).id)
-    assert f"warehouse:{here.id}" not in [each.destination for each in desk.lake.access.clearances.list(desk.ctx)]
+    assert f"warehouse:{here.id}" not in [each.destination for each in desk.lake.access.clearances.fetch_all()]

@@ -96,7 +96,9 @@ def test_clearances_are_set_by_admins_and_seen_at_once(lake: Lake, open_access: 
     other.refresh_revision()
     assert other.clearances.get(LOCAL.destination) == LOCAL
     lake.access.clearances.set(lake.admin, PAID)
-    assert lake.access.clearances.list(lake.anna) == (LOCAL, PAID)
+    assert lake.access.clearances.list(lake.admin) == (LOCAL, PAID)
+    with pytest.raises(AccessDenied):
+        lake.access.clearances.list(lake.anna)
     lake.access.clearances.remove(lake.admin, LOCAL.destination)
     lake.access.clearances.remove(lake.admin, LOCAL.destination)
     assert lake.access.clearances.get(LOCAL.destination).level == Level.PUBLIC

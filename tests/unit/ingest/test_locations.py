@@ -138,7 +138,7 @@ def test_the_name_of_what_is_fetched_is_no_way_out(dock: Dock, site: Site, what:
     assert site.asked == []
     assert fetched(dock, "way", "people.csv").state is RunState.SUCCEEDED
     dock.room.locations.delete(dock.desk.ctx, "way")
-    assert "location:way" not in [each.destination for each in access.clearances.list(dock.desk.ctx)]
+    assert "location:way" not in [each.destination for each in access.clearances.fetch_all()]
 
 
 def test_private_addresses_need_a_word_of_the_steward(dock: Dock, site: Site) -> None:

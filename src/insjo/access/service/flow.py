@@ -108,8 +108,11 @@ class Clearances:
                 self._audit.record(ctx, "clearance.remove", outcome="changed", destination=destination, connection=writing)
 
     def list(self, ctx: RequestContext) -> tuple[Clearance, ...]:
-        """All destinations that somebody cleared; everybody may know where content can go."""
-        del ctx
+        """All destinations that somebody cleared; metastore admins only, since destinations bear the names of objects that may be hidden.
+
+        What one destination may receive is told where the destination itself is, as on the page of an endpoint.
+        """
+        self._principals.require_admin(ctx, "list where content may go")
         return self.fetch_all()
 
     def fetch_all(self) -> tuple[Clearance, ...]:

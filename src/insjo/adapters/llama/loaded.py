@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from insjo.adapters.llama.gguf import ModelFileDamaged
-from insjo.adapters.llama.worker import FAILED_WORD
+from insjo.adapters.llama.worker import EXIT_FAILED
 from insjo.gateway.errors import ModelNotLoaded
 from insjo.gateway.types import Upstream
 from insjo.kernel.ids import new_secret
@@ -165,8 +165,7 @@ class LoadedModel:
         try:
             port = int(json.loads(child.start())["port"])
         except ChildFailed as error:
-            said = next((line for line in reversed(child.tail()) if line.startswith(FAILED_WORD)), "")
-            if said:
+            if child.exit_code == EXIT_FAILED:
                 raise self._fail(
                     f"llama.cpp could not load the model `{self.name}`; its file may be damaged or of an unknown kind.", mark
                 ) from error

@@ -1,7 +1,7 @@
 """Child process that serves one model: llama.cpp's server on a free port of the loopback address.
 
-Its first line of input is a JSON object (`LaunchOrder`); it prints its ready line with the port, or a line that begins with `FAILED_WORD`
-and says why not.  It answers nobody who does not know the random key of that one incarnation.
+Its first line of input is a JSON object (`LaunchOrder`); it prints its ready line with the port, or says why it
+could not load the model and ends with `EXIT_FAILED`.  It answers nobody who does not know the random key of that one incarnation.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import urllib.parse
 
 from insjo.kernel.processes import guard_against_orphanage, say_ready
 
-FAILED_WORD = "INSJO-FAILED"
 EXIT_FAILED = 3
+"""How the parent knows that loading failed: llama.cpp writes to the same output, so a line of ours may begin in the middle of its own."""
 NICENESS = 5
 PROMPT_CACHE_MIB = 256
 HTTP_THREADS = 4
@@ -52,7 +52,7 @@ def serve(order: dict[str, object]) -> int:
     try:
         server = xllamacpp.Server(params)
     except Exception as error:  # noqa: BLE001  # The binding raises whatever its C++ side threw.
-        sys.stdout.write(f"{FAILED_WORD} {error}\n")
+        sys.stdout.write(f"{error}\n")
         sys.stdout.flush()
         return EXIT_FAILED
     say_ready(json.dumps({"port": urllib.parse.urlsplit(server.listening_address).port}))

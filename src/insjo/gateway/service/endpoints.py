@@ -89,13 +89,13 @@ class Endpoints:
     def get(self, ctx: RequestContext, name: str) -> Endpoint:
         """One endpoint that the caller may see; raises NOT_FOUND otherwise."""
         securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, name.lower(), None)
-        return self._endpoints(ctx, [self._row(securable)])[0]
+        return self._endpoints([self._row(securable)])[0]
 
     def list(self, ctx: RequestContext) -> list[Endpoint]:
         """All endpoints that the caller may see, by name."""
         rows = self._store.fetch_all()
         decisions = self._access.authority.decide_many(ctx, [(Privilege.BROWSE, row.id) for row in rows])
-        return list(self._endpoints(ctx, [row for row, decision in zip(rows, decisions, strict=True) if decision.allowed]))
+        return list(self._endpoints([row for row, decision in zip(rows, decisions, strict=True) if decision.allowed]))
 
     def local_models(self, ctx: RequestContext) -> tuple[LocalModel, ...]:
         """Language models that could be served on this machine."""
@@ -314,17 +314,16 @@ class Endpoints:
         what = ", ".join(f"{each['name']}={each['kind']}:{each['base_url'] or each['model']}" for each in row.served)
         self._access.audit.record(ctx, action, outcome="changed", object=row.name, securable_id=row.id, reason=what, connection=connection)
 
-    def _endpoints(self, ctx: RequestContext, rows: Sequence[EndpointRow]) -> Sequence[Endpoint]:
+    def _endpoints(self, rows: Sequence[EndpointRow]) -> Sequence[Endpoint]:
         """Rows with what other tables know of them."""
         keyed = self._store.fetch_keys().keys()
-        clearances = {each.destination: each for each in self._access.clearances.list(ctx)}
         owners = self._access.authority.owners([row.id for row in rows])
         found = []
         for row in rows:
             served = []
             for stored in row.served:
                 destination = destination_of(row.name, stored["name"])
-                clearance = clearances.get(destination) or Clearance(destination)
+                clearance = self._access.clearances.get(destination)
                 served.append(replace(served_of(stored), has_key=(row.id, stored["name"]) in keyed, clearance=clearance))
             found.append(self._endpoint(row, tuple(served), owners[row.id]))
         return found

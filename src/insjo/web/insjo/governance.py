@@ -101,7 +101,7 @@ def clearance_body(clearance: Clearance) -> dict[str, object]:
 
 
 async def list_clearances(call: Call) -> Response:
-    """All clearances that were given."""
+    """All clearances that were given; only admins read them."""
     found = await call.run(call.services.access.clearances.list, call.ctx)
     return JSONResponse({"clearances": [clearance_body(each) for each in found]})
 
