@@ -14,7 +14,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 
-from tests.support.server import RunningServer
+from tests.support.server import RunningServer, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -95,8 +95,9 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server without models."""
-    with RunningServer(tmp_path_factory.mktemp("clients") / "data", environment={"INSJO_LOCAL_MODELS": "0"}) as server:
+    """A server without models, over HTTP and over TLS."""
+    data = tmp_path_factory.mktemp("clients") / "data"
+    with RunningServer(data, tls_port=free_port(), environment={"INSJO_LOCAL_MODELS": "0"}) as server:
         yield Site(server)
 
 

@@ -1,4 +1,7 @@
-"""The unmodified dbt-databricks on a project with a view, tables, incremental models, a seed, a snapshot, tests and documentation."""
+"""The unmodified dbt-databricks on a project with a view, tables, incremental models, a seed, a snapshot, tests and documentation.
+
+It goes over HTTP first, where the models change between two runs, and then over TLS, with the authority of the server, from the start.
+"""
 
 from __future__ import annotations
 
@@ -29,21 +32,20 @@ for words in json.loads(sys.argv[1]):
 """
 
 pytestmark = pytest.mark.timeout(1500)  # The environment is made by the first run, which loads some fifty packages.
-_PROFILE = """insjo:
-  target: dev
-  outputs:
-    dev:
+_OUTPUT = """    {target}:
       type: databricks
       host: "{url}"
       http_path: /sql/1.0/warehouses/{warehouse}
       token: "{token}"
       catalog: shop
-      schema: dev
+      schema: {target}
       threads: 2
       connect_retries: 0
       connection_parameters:
         _connection_uri: "{url}/sql/1.0/warehouses/{warehouse}"
         enable_telemetry: false
+"""
+_TRUSTED = """        _tls_trusted_ca_file: "{authority}"
 """
 
 
@@ -59,16 +61,22 @@ class Dbt:
     def run(self, *commands: str) -> str:
         """Commands one after the other, which must succeed; what they printed."""
         places = ["--project-dir", str(self.folder / "project"), "--profiles-dir", str(self.folder)]
-        environment_ = {**os.environ, "HOME": str(self.folder), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "NO_COLOR": "1"}
+        environment_ = {
+            **os.environ,
+            "HOME": str(self.folder),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "NO_COLOR": "1",
+            "REQUESTS_CA_BUNDLE": str(self.folder / "ca.pem"),
+        }
         lines = json.dumps([[*shlex.split(each), *places] for each in commands])
         command = [str(self.python), "-c", _RUNNER, lines]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WITHIN_S, env=environment_)
         assert done.returncode == 0, f"{commands}: {done.stdout[-4000:]}\n{done.stderr[-2000:]}"
         return done.stdout
 
-    def rows(self, statement: str) -> list[list[str | None]]:
+    def rows(self, statement: str, schema: str = "dev") -> list[list[str | None]]:
         """What the server says by its own API."""
-        body = {"statement": statement, "warehouse_id": self.warehouse, "catalog": "shop", "schema": "dev", "wait_timeout": "30s"}
+        body = {"statement": statement, "warehouse_id": self.warehouse, "catalog": "shop", "schema": schema, "wait_timeout": "30s"}
         answer = _call(self.site, "/api/2.0/sql/statements", body)
         assert answer["status"]["state"] == "SUCCEEDED", answer["status"]
         found: list[list[str | None]] = answer["result"].get("data_array", [])
@@ -91,8 +99,12 @@ def dbt(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
     shutil.copytree(PROJECT, folder / "project")
     warehouse = str(_call(site, "/api/2.0/sql/warehouses")["warehouses"][0]["id"])
     _call(site, "/api/2.1/unity-catalog/catalogs", {"name": "shop"})
-    profile = _PROFILE.format(url=site.server.url, warehouse=warehouse, token=site.token("admin"))
-    (folder / "profiles.yml").write_text(profile, encoding="utf-8")
+    authority = folder / "ca.pem"
+    site.server.insjo("ca", "export", "--data", str(site.server.data_dir), "--out", str(authority))
+    known = {"warehouse": warehouse, "token": site.token("admin"), "authority": authority}
+    plain = _OUTPUT.format(target="dev", url=site.server.url, **known)
+    secured = (_OUTPUT + _TRUSTED).format(target="secured", url=f"https://127.0.0.1:{site.server.tls_port}", **known)
+    (folder / "profiles.yml").write_text(f"insjo:\n  target: dev\n  outputs:\n{plain}{secured}", encoding="utf-8")
     return Dbt(python, folder, site, warehouse)
 
 
@@ -131,9 +143,26 @@ def test_a_project_lives_through_its_whole_life(dbt: Dbt) -> None:
     assert ("customer", "string", "Who bought.") in {tuple(row) for row in dbt.rows("DESCRIBE TABLE customers")}
 
 
+def test_the_same_goes_over_tls(dbt: Dbt) -> None:
+    """All commands with the authority of the server, in one process of dbt, so that it is loaded once."""
+    told = dbt.run(*(f"{each} --target secured" for each in ("debug", "seed", "run", "test", "snapshot", "docs generate")))
+    assert "All checks passed!" in told
+    assert "PASS=6" in told
+    assert dbt.rows("SELECT customer, orders, total FROM customers ORDER BY customer", "secured") == [
+        ["Anna", "2", "107.75"],
+        ["Björn", "1", "20.00"],
+        ["Li", "1", "0.99"],
+    ]
+    assert dbt.rows("SELECT count(*) FROM orders_snapshot WHERE dbt_valid_to IS NULL", "secured") == [["4"]]
+    catalog = json.loads((dbt.folder / "project" / "target" / "catalog.json").read_text(encoding="utf-8"))
+    assert catalog["nodes"]["model.shop.customers"]["metadata"]["schema"] == "secured"
+
+
 def test_what_dbt_declares_is_enforced(dbt: Dbt) -> None:
     """Constraints and properties of the project stand in the table itself."""
-    assert dbt.rows("SELECT constraint_type FROM information_schema.table_constraints WHERE table_name = 'customers'") == [["PRIMARY KEY"]]
+    assert dbt.rows(
+        "SELECT constraint_type FROM information_schema.table_constraints WHERE table_name = 'customers' AND table_schema = 'dev'"
+    ) == [["PRIMARY KEY"]]
     assert ["team", "shop"] in dbt.rows("SHOW TBLPROPERTIES customers")
     statement = "INSERT INTO customers VALUES ('x', 1, -1, NULL)"
     body = {"statement": statement, "warehouse_id": dbt.warehouse, "catalog": "shop", "schema": "dev", "wait_timeout": "30s"}
