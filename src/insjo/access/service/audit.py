@@ -218,6 +218,8 @@ def _nobody(ctx: RequestContext) -> bool:
 
 def _clean(text: str, chars_max: int) -> str:
     """The text without NUL and halves of characters, which databases do not take, and cut."""
+    if text.isascii() and "\0" not in text:
+        return text[:chars_max]
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")[:chars_max]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
@@ -24,13 +23,14 @@ START = "0" * 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIELDS = tuple(column.name for column in audit.columns)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def chained(key: bytes, previous: str, row: Mapping[str, Any]) -> str:
     """Hash of a row: HMAC-SHA-256 over the hash before it and every field, so that nobody without the key can rewrite the chain."""
     fields = [(row[name] - _EPOCH) // _MICROSECOND if name == "at" else row[name] for name in _FIELDS if name != "hash"]
-    text = json.dumps([previous, *fields], ensure_ascii=False, separators=(",", ":"))
-    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    text = _ENCODER.encode([previous, *fields])
+    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def append(connection: sa.Connection, key: bytes, rows: Sequence[dict[str, Any]]) -> None:
