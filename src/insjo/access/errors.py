@@ -185,6 +185,24 @@ class FlowBlocked(PermissionDenied):
     code = "FLOW_BLOCKED"
 
 
+class ApprovalNeeded(FlowBlocked):
+    """The content is above the clearance, and somebody is asked: the same call passes once after it was approved (`approval_id`)."""
+
+    code = "APPROVAL_NEEDED"
+
+
+class TooManyApprovals(ResourceExhausted):
+    """Too many calls of one caller wait for an approval."""
+
+    code = "TOO_MANY_APPROVALS"
+
+
+class ApprovalNotFound(NotFound):
+    """No such approval for this caller, or it was decided already."""
+
+    code = "APPROVAL_NOT_FOUND"
+
+
 class DeclassificationNeeded(PermissionDenied):
     """The label would fall: only a metastore admin may do that."""
 

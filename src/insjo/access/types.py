@@ -378,6 +378,42 @@ class FlowDecision:
     reason: str
 
 
+Asks = Literal["user", "steward"]
+"""Who is asked: whoever makes the call, or somebody else who manages the data or the metastore."""
+
+ApprovalState = Literal["pending", "granted", "refused", "used", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One call above a clearance about which somebody is asked.
+
+    Attributes:
+        principal: Who wants to send it.
+        origins: Only those that the reader may browse.
+        content_hash: Of what would be sent; the content itself is kept nowhere.
+        expires_at: Nobody can decide, and nobody can use what was granted, after this.
+        may_decide: Whether the reader may.
+    """
+
+    id: str
+    principal_id: str
+    principal: str
+    asks: Asks
+    purpose: str
+    destination: str
+    label: Label
+    origins: tuple[str, ...]
+    content_hash: str
+    reason: str
+    state: ApprovalState
+    asked_at: datetime
+    expires_at: datetime
+    decided_by: str = ""
+    note: str = ""
+    may_decide: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class FingerprintMatch:
     """Content of one securable was found in a text: `count` distinct values or windows of words."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from insjo.access.service.approvals import Approvals
 from insjo.access.service.audit import AUDIT_TABLE, Audit
 from insjo.access.service.authority import Authority
 from insjo.access.service.client_secrets import ClientSecrets
@@ -97,7 +98,10 @@ class Access:
             tags=self.tags,
         )
         self.clearances = Clearances(clock=clock, changes=self._changes, audit=self.audit, principals=self.principals)
-        self.flows = Flows(audit=self.audit, authority=self.authority, clearances=self.clearances)
+        self.approvals = Approvals(
+            clock=clock, changes=self._changes, audit=self.audit, authority=self.authority, principals=self.principals
+        )
+        self.flows = Flows(audit=self.audit, authority=self.authority, clearances=self.clearances, approvals=self.approvals)
         self.fingerprints = Fingerprints(
             clock=clock,
             changes=self._changes,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from insjo.access.service.approvals import Approvals
     from insjo.access.service.audit import Audit
     from insjo.access.service.authority import Authority
     from insjo.access.service.principals import Principals
@@ -135,8 +136,9 @@ class Clearances:
 class Flows:
     """Clears content for a destination, or refuses; every decision is a row of the audit."""
 
-    def __init__(self, *, audit: Audit, authority: Authority, clearances: Clearances) -> None:
+    def __init__(self, *, audit: Audit, authority: Authority, clearances: Clearances, approvals: Approvals) -> None:
         """Everything by keyword."""
+        self._approvals = approvals
         self._audit = audit
         self._authority = authority
         self._clearances = clearances
@@ -150,8 +152,9 @@ class Flows:
         purpose: str,
         *,
         content_hash: str = "",
+        approved_hash: str = "",
     ) -> Cleared[T]:
-        """The content as an adapter takes it, when both this clearance and the one on record allow it.
+        """The content as an adapter takes it, when both this clearance and the one on record allow it, or somebody approved this call.
 
         The clearance that the caller gives can only be stricter than the one on record: nobody clears a destination by making an
         object.
@@ -163,19 +166,25 @@ class Flows:
             clearance: Of the destination, as the caller saw it when it chose the destination.
             purpose: Action in the audit: `completion`, `embedding`, `tool` ...
             content_hash: Of what is sent; bytes and text are hashed here when it is empty.
+            approved_hash: Of the call as it was asked about, when it was approved; the approval is used up here.
 
         Raises:
             FlowBlocked: With the origins that the caller may browse.
         """
+        outcome = "allowed"
         decision = may_flow(provenance.label, clearance)
         if decision.allowed:
             decision = may_flow(provenance.label, self._clearances.get(clearance.destination))
+        if not decision.allowed and approved_hash:
+            by = self._approvals.take(ctx, provenance, clearance.destination, approved_hash)
+            if by:
+                outcome, decision = "approved", FlowDecision(allowed=True, reason=f"{by} approved this call; {decision.reason}")
         if not decision.allowed:
             raise self.block(ctx, provenance, clearance.destination, decision.reason, purpose, content_hash=content_hash)
         self._audit.record(
             ctx,
             f"flow.{purpose}",
-            outcome="allowed",
+            outcome=outcome,
             label=provenance.label,
             destination=clearance.destination,
             origins=provenance.origins,

@@ -271,3 +271,25 @@ lineage: Final = sa.Table(
     sa.Column("by_id", _ID, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False, index=True),
 )
+
+# Calls above a clearance that somebody was asked about; their content is kept nowhere, only its hash.
+approvals: Final = sa.Table(
+    "access_approvals",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("principal_id", _ID, nullable=False, index=True),
+    sa.Column("principal", _NAME, nullable=False),
+    sa.Column("asks", sa.String(16), nullable=False),
+    sa.Column("purpose", sa.String(100), nullable=False),
+    sa.Column("destination", sa.String(500), nullable=False),
+    sa.Column("label", sa.JSON, nullable=False),
+    sa.Column("origins", sa.JSON, nullable=False),
+    sa.Column("content_hash", sa.String(128), nullable=False),
+    sa.Column("reason", sa.String(2000), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("decided_by", _NAME, nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=True),
+    sa.Column("note", sa.String(1000), nullable=False),
+)
