@@ -18,6 +18,7 @@ from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, Column, Tabl
 from insjo.kernel.context import SYSTEM, PrincipalRef, system_context
 from insjo.kernel.errors import InsjoError, NotFound, PermissionDenied, did_you_mean
 from insjo.sql.binding import engine_text as text
+from insjo.sql.binding import feed
 from insjo.sql.binding.bound import BoundQuery, Build, Given, Lookup, finished, meaning
 from insjo.sql.binding.exposure import Exposure
 from insjo.sql.binding.file_options import ALIASES, FORMATS
@@ -118,7 +119,7 @@ class Binder:
     ) -> BoundQuery:
         """A query for the engine from a tree, which stays as it is.
 
-        With `foreign` also in the words of Spark; with `lineage` it tells from what each output is computed.
+        With `foreign` also in the words of Spark, if it reads a table; with `lineage` it tells from what each output is computed.
 
         Raises:
             NotFound, PermissionDenied: For what the caller may not read; one error lists all problems of the tables.
@@ -130,7 +131,8 @@ class Binder:
         body, columns = run.tree(copied, Scope(ctx, names))
         if parameters is not None and len(parameters):
             run.build.cacheable = False
-        bound = finished(run.build, body, columns, reads_files=run.reads_files, foreign=run.foreign.text)
+        words = run.foreign.words(reads_tables=bool(run.build.read_tables))
+        bound = finished(run.build, body, columns, reads_files=run.reads_files, foreign=words)
         return replace(bound, lineage=tuple(outputs_of(copied)), named_tables=tables_of(copied)) if lineage else bound
 
     def still_valid(self, ctx: RequestContext, bound: BoundQuery) -> bool:
@@ -248,10 +250,13 @@ class _Run:
         if name == "read_files" and call is not None and not reference.node.args.get("db"):
             self._files(reference, self.binder.files.from_call(scope.ctx, call, self.parameters), scope, exposure)
             return True
+        if name == "table_changes" and call is not None and not reference.node.args.get("db"):
+            self._changes(reference, feed.wanted(call, self.binder._clock.now()), scope, exposure)  # noqa: SLF001  # As above.
+            return True
         if name in _TABLE_FUNCTIONS and not reference.node.args.get("db"):
             return True
         message = f"The table function `{name}` is not supported."
-        hint = did_you_mean(name, [*_TABLE_FUNCTIONS, "read_files"])
+        hint = did_you_mean(name, [*_TABLE_FUNCTIONS, "read_files", "table_changes"])
         raise UnsupportedFeature(message, hint=hint, details={"feature": name})
 
     def _openly(self, scope: Scope) -> bool:
@@ -372,6 +377,28 @@ class _Run:
             foreign = self.foreign.scan(found.table.full_name, snapshot, shown, files)
         self._point(reference, sql, {column.name: column.type_text for column in shown}, foreign)
         self.build.read(table_provenance(found, columns), openly=self._openly(scope))
+        self.build.read_tables.add(found.table.id)
+
+    def _changes(self, reference: Reference, wanted: feed.Wanted, scope: Scope, exposure: Exposure) -> None:
+        """What some versions of a table changed: rows of the table, so they stand behind what protects it."""
+        if self.foreign.wanted:
+            message = "`table_changes` is read by warehouses on DuckDB."
+            raise UnsupportedFeature(message, hint="Choose a warehouse on DuckDB.", details={"feature": "table_changes on Spark"})
+        name = scope.names.table(wanted.path)
+        found, files = self.binder._catalog.tables.changes(scope.ctx, name, wanted.start, wanted.end)  # noqa: SLF001  # As above.
+        self.build.cacheable = False
+        own = None if self._openly(scope) else scope.ctx.principal
+        self.build.needs.append(Need(Privilege.SELECT, found.table.id, own))
+        columns = feed.change_columns(found.table.columns)
+        if not scope.views:
+            self.build.column_names.update(column.name for column in columns)
+            reference.node.meta[LINEAGE_KEY] = (found.table.id, [column.name.lower() for column in columns])
+        shown = self._exposed(reference, columns, exposure)
+        protection = self._protection(found)
+        rows = partial(feed.changed_rows, found, files)
+        sql, read = self._guarded(found, protection, columns, shown, scope, rows) if protection else (rows(shown), shown)
+        self._point(reference, sql, {column.name: column.type_text for column in shown})
+        self.build.read(table_provenance(found, read), openly=self._openly(scope))
         self.build.read_tables.add(found.table.id)
 
     def _protection(self, found: ResolvedTable) -> Protection:

@@ -1,7 +1,8 @@
 """The same statement for an engine other than Insjö's own: what its sources are there.
 
 A statement that is bound for a warehouse on Spark is compiled twice: once for DuckDB, which checks it and gives every node its type, and
-once as Spark SQL.  A source that has no words there makes the whole statement refused, never half of it.
+once as Spark SQL.  A source that has no words there makes the whole statement refused, never half of it.  A statement that reads no table has
+nothing to gain from a cluster: it stays on the workers of this machine.
 """
 
 from __future__ import annotations
@@ -34,14 +35,34 @@ class Foreign:
     Attributes:
         text: Of the tree that was compiled last.
         wanted: Whether anybody asked for them; without that nothing is worked out.
+        refusal: Why there are none.
     """
 
     wanted: bool = False
     text: str = field(default="")
+    refusal: UnsupportedFeature | None = None
 
     def compiled(self, tree: exp.Expr, facts: SessionFacts) -> None:
         """Take the words of a tree that was just translated."""
-        self.text = render(tree, facts) if self.wanted else ""
+        self.text = ""
+        if self.wanted and self.refusal is None:
+            try:
+                self.text = render(tree, facts)
+            except UnsupportedFeature as error:
+                # Whether it matters is known when the whole statement was read: it may turn out to read no table.
+                self.refusal = error
+
+    def words(self, *, reads_tables: bool) -> str:
+        """The whole statement for the other engine; nothing when it does not go there.
+
+        Raises:
+            UnsupportedFeature: It cannot be put into its words.
+        """
+        if not reads_tables:
+            return ""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.text
 
     def selected(self, shown: Sequence[str]) -> str:
         """Some columns of the tree that was compiled last."""

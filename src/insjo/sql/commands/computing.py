@@ -27,11 +27,8 @@ def bind_source(x: Execution, tree: exp.Expr) -> BoundQuery:
     Raises:
         ResultTooLarge: They are more than can be handed over.
     """
-    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters, lineage=True)
-    if x.foreign is None or not bound.read_tables:
-        return bound
-    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters, lineage=True, foreign=True)
-    return _computed(x, bound, x.foreign)
+    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters, lineage=True, foreign=x.foreign is not None)
+    return _computed(x, bound, x.foreign) if x.foreign is not None and bound.foreign else bound
 
 
 def _computed(x: Execution, bound: BoundQuery, foreign: ForeignEngine) -> BoundQuery:
