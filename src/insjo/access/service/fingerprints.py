@@ -7,9 +7,10 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from insjo.access.service.decoding import decoded
 from insjo.access.service.detectors import detect
 from insjo.access.service.redaction import Redactor
-from insjo.access.service.words import ENOUGH, NOTHING, Collector, Hasher, Index, decoded, unpacked
+from insjo.access.service.words import ENOUGH, NOTHING, Collector, Hasher, Index, unpacked
 from insjo.access.store import fingerprints as store
 from insjo.access.types import DETECTED, FingerprintMatch, Label, Level, Origin, Provenance, provenance_of
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import html
 import re
 import unicodedata
 from array import array
@@ -13,7 +10,6 @@ from collections import Counter
 from enum import IntEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,10 +60,6 @@ _MOMENT = re.compile(
     re.IGNORECASE,
 )
 INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
-_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
-_DECODED_MAX: Final = 50
-_ENCODED_MIN: Final = 24
 _SHORT_ID, _LONG_ID, _LONG_NUMBER = 6, 10, 8
 _DIFFERENT_DIGITS_MIN, _ID_DIGITS_MIN, _FAINT_MIN, _PLAIN_MIN = 4, 3, 6, 8
 _CENTURY_DIGITS, _PHONE_DIGITS, _RUN_MAX = 12, 11, 34
@@ -89,30 +81,6 @@ def words_of(lowered: str) -> list[str]:
     if lowered.isascii():
         return lowered.translate(_BREAKS).split()
     return _WORD.findall(lowered)
-
-
-def decoded(text: str) -> str:
-    """What base64, percent and character references in the text say, or nothing; one level deep."""
-    found: list[str] = []
-    long = " ".join([token for token in text.split() if len(token) >= _ENCODED_MIN])
-    for run in _BASE64.findall(long)[:_DECODED_MAX]:
-        for variant in (run, run.replace("-", "+").replace("_", "/")):
-            try:
-                plain = base64.b64decode(variant.rstrip("=") + "=" * (-len(variant.rstrip("=")) % 4), validate=True).decode()
-            except (binascii.Error, ValueError):
-                continue
-            found.append(plain)
-            break
-        if len(run) % 2 == 0:
-            try:
-                found.append(bytes.fromhex(run).decode())
-            except ValueError:
-                continue
-    if "%" in text and _PERCENT.search(text):
-        found.append(unquote(text))
-    if "&#" in text:
-        found.append(html.unescape(text))
-    return "\n".join(found)
 
 
 class Hasher:
