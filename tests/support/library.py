@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from insjo.access.types import Privilege, SecurableKind
+from insjo.adapters.anthropic_wire.client import AnthropicWire
 from insjo.adapters.delta.storage import DeltaStorage
 from insjo.adapters.documents.parser import BoundedParser
 from insjo.adapters.faiss.indexes import FaissIndexes
@@ -125,7 +126,8 @@ def open_library(
             clock=clock,
             access=lake.access,
             threads=pool,
-            chat_provider=OpenAIWire(),
+            chat_provider=(wire := OpenAIWire()),
+            anthropic_provider=AnthropicWire(wire),
             embedding_provider=embedding or HashedEmbedding(),
             runtime=runtime or RecordedRuntime(inside),
             keys_dir=folder / "keys",

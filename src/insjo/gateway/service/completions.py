@@ -10,7 +10,10 @@ from insjo.access.types import Provenance, provenance_of
 from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, ProviderRefused
 from insjo.gateway.service import text
 from insjo.gateway.service.limits import demand_of
+from insjo.gateway.service.messages_relay import PATH as NATIVE_PATH
+from insjo.gateway.service.messages_relay import MessageRelay, read_message_usage, read_native
 from insjo.gateway.service.meter import Meter
+from insjo.gateway.service.providers import adapted
 from insjo.gateway.service.redaction import Restorer, redact
 from insjo.gateway.service.turns import hold
 from insjo.gateway.service.wire import CHARS_PER_TOKEN, EventRelay, check_chat, estimate, read_body, read_usage, with_model, with_usage
@@ -40,7 +43,8 @@ LONG_BYTES: Final = 32 * 1024
 """Longer requests are read and labelled in a thread, so that the others do not wait."""
 
 OK: Final = 200
-TOO_MANY: Final = 429
+TOO_MANY: Final = frozenset({429, 529})
+"""Anthropic's servers say 529 when they are overloaded."""
 CALLERS_FAULT: Final = frozenset({400, 409, 413, 415, 422})
 """Statuses of a provider that the caller can do something about; the body goes on as it came."""
 
@@ -58,6 +62,7 @@ class _Opened:
     spent: TokenUsage | None = None
     first: bytes = b""
     rest: AsyncIterator[bytes] | None = None
+    native: bool = False
 
 
 class ChatResponse:
@@ -67,9 +72,10 @@ class ChatResponse:
         status: HTTP status; 200, or one of the caller's faults as the provider told it.
         content: The whole answer, or None when it is streamed.
         route: Which served model answers and why.
+        native: Whether it is in Anthropic's wire, as the request was.
     """
 
-    __slots__ = ("_meter", "_opened", "_read", "_relay", "_restorer", "_watch", "content", "route", "status")
+    __slots__ = ("_meter", "_opened", "_read", "_relay", "_restorer", "_watch", "content", "native", "route", "status")
 
     def __init__(self, opened: _Opened, *, route: Route, meter: Meter, read: ReadBody, watch: _Watch) -> None:
         """Take over the provider's answer; `finish` must be called in the end."""
@@ -81,7 +87,10 @@ class ChatResponse:
         self._read = read
         self._watch = watch
         self._restorer: Restorer | None = None
-        self._relay = EventRelay(wants_usage=read.wants_usage) if opened.content is None else None
+        self.native = opened.native
+        self._relay: EventRelay | MessageRelay | None = None
+        if opened.content is None:
+            self._relay = MessageRelay() if opened.native else EventRelay(wants_usage=read.wants_usage)
 
     def restore(self, values: Mapping[str, str]) -> None:
         """Put these values in the place of their placeholders in the answer."""
@@ -158,6 +167,7 @@ class Completions:
         usage: Usage,
         limits: Limits,
         chat_provider: ChatProvider,
+        anthropic_provider: ChatProvider,
         runtime: ModelRuntime | None,
         threads: Threads,
     ) -> None:
@@ -170,6 +180,7 @@ class Completions:
         self._usage = usage
         self._limits = limits
         self._provider = chat_provider
+        self._anthropic = anthropic_provider
         self._runtime = runtime
 
     async def create(
@@ -193,6 +204,8 @@ class Completions:
         read = read_body(request.body) if len(request.body) < LONG_BYTES else await self._threads.run(read_body, request.body)
         check_chat(read)
         view = await self._snapshots.admit(ctx, request.endpoint or read.model, Task.CHAT)
+        if request.native and any(each.served.kind is ServedKind.ANTHROPIC for each in view.candidates):
+            read = await self._threads.run(_with_native, read, request.native)
         meter = Meter(ctx, view, self._usage, self._clock)
         meter.streamed = read.stream
         try:
@@ -329,22 +342,24 @@ class Completions:
     async def _send(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, read: ReadBody, turn: Turn | None) -> _Opened:
         """Send the request; the turn on a local model goes over to the answer."""
         upstream, limits = await self._address(candidate)
-        body = with_model(read, candidate.served.model)
-        if read.stream and not read.wants_usage:
+        there = candidate.served.kind is ServedKind.ANTHROPIC
+        native = read.native if there else None
+        body = with_model(native, candidate.served.model) if native is not None else adapted(read, candidate.served)
+        if native is None and read.stream and not read.wants_usage:
             body = with_usage(read, body)
-        wanted = ProviderRequest(upstream, PATH, body, read.stream, limits)
+        wanted = ProviderRequest(upstream, PATH if native is None else NATIVE_PATH, body, read.stream, limits)
         cleared = self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE, content_hash=hash_of(body))
-        response = hold(await self._provider.open(cleared), turn)
+        response = hold(await (self._anthropic if there else self._provider).open(cleared), turn)
         try:
             check_status(response)
             if read.stream and response.status == OK:
-                return await _first_piece(response)
+                return await _first_piece(response, native=native is not None)
             content = await response.read()
             if response.status != OK:
                 text.check_refusal(content, response.status)
-                return _Opened(response, content, TokenUsage())
-            spent = read_usage(content) or estimate(read.chars, len(content) // CHARS_PER_TOKEN)
-            return _Opened(response, content, spent)
+                return _Opened(response, content, TokenUsage(), native=native is not None)
+            told = read_usage(content) if native is None else read_message_usage(content)
+            return _Opened(response, content, told or estimate(read.chars, len(content) // CHARS_PER_TOKEN), native=native is not None)
         except BaseException:
             await response.aclose()
             raise
@@ -398,7 +413,14 @@ class _Watch:
         return await self._snapshots.still(self._ctx, self._view, self._candidate)
 
 
-async def _first_piece(response: ProviderResponse) -> _Opened:
+def _with_native(read: ReadBody, raw: bytes) -> ReadBody:
+    """The request with its own wire beside it; every text that either of them holds is labelled."""
+    native = read_native(raw)
+    known = set(read.texts)
+    return replace(read, native=native, texts=[*read.texts, *(each for each in native.texts if each not in known)])
+
+
+async def _first_piece(response: ProviderResponse, *, native: bool) -> _Opened:
     """Wait until a stream has really begun: up to here another served model can still take over."""
     if not response.header("content-type").startswith("text/event-stream"):
         raise ProviderGarbled("The provider was asked for a stream and answered with something else.")
@@ -407,7 +429,7 @@ async def _first_piece(response: ProviderResponse) -> _Opened:
         first = await anext(rest)
     except StopAsyncIteration:
         raise ProviderGarbled("The provider's stream ended before it began.") from None
-    return _Opened(response, first=first, rest=rest)
+    return _Opened(response, first=first, rest=rest, native=native)
 
 
 def check_status(response: ProviderResponse) -> None:
@@ -423,7 +445,7 @@ def check_status(response: ProviderResponse) -> None:
     if status == OK or status in CALLERS_FAULT:
         return
     details: dict[str, object] = {"upstream_status": status}
-    if status == TOO_MANY:
+    if status in TOO_MANY:
         wait = response.header("retry-after")
         if wait.isdigit():
             details["retry_after_s"] = int(wait)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from insjo.access.errors import EndpointNotFound
 from insjo.access.types import ALL, CREATE_PRIVILEGE, Clearance, Level, Privilege, SecurableKind
 from insjo.gateway.errors import EndpointInvalid
+from insjo.gateway.service.providers import check_profile
 from insjo.gateway.store import EndpointRow, EndpointStore, LimitStore
 from insjo.gateway.types import (
     Endpoint,
@@ -50,8 +51,8 @@ EVERYBODY: Final = "account users"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _KINDS: Final[Mapping[Task, frozenset[ServedKind]]] = {
-    Task.CHAT: frozenset({ServedKind.LOCAL, ServedKind.OPENAI}),
-    Task.EMBEDDINGS: frozenset({ServedKind.EMBEDDING, ServedKind.OPENAI}),
+    Task.CHAT: frozenset({ServedKind.LOCAL, ServedKind.OPENAI, ServedKind.AZURE, ServedKind.ANTHROPIC}),
+    Task.EMBEDDINGS: frozenset({ServedKind.EMBEDDING, ServedKind.OPENAI, ServedKind.AZURE}),
 }
 
 
@@ -241,7 +242,7 @@ class Endpoints:
         known = {each["base_url"] for each in before.values()}
         for each in spec.served:
             self._check_served(spec.task, each)
-            if each.kind is ServedKind.OPENAI and each.base_url not in known and not admin:
+            if each.kind.elsewhere and each.base_url not in known and not admin:
                 raise PermissionDenied(f"Only metastore admins may write down an address outside this machine (`{each.base_url}`).")
             if each.clearance is not None and not admin:
                 raise PermissionDenied("Only metastore admins may say what a served model may receive.")
@@ -254,8 +255,9 @@ class Endpoints:
             raise EndpointInvalid(f"A served model of kind `{served.kind}` cannot stand behind an endpoint for {task}.")
         if not served.model:
             raise EndpointInvalid(f"The served model `{served.name}` does not say which model it is.")
-        if served.kind is ServedKind.OPENAI:
+        if served.kind.elsewhere:
             self._chat_provider.check_address(served.base_url)
+            check_profile(served)
             if served.api_key is not None and not (served.api_key.isascii() and served.api_key.isprintable()):
                 raise EndpointInvalid("The provider key holds characters that no key has.")
             return
@@ -299,7 +301,7 @@ class Endpoints:
         clearances = self._access.clearances
         if served.clearance is not None:
             clearances.set(ctx, replace(served.clearance, destination=destination), connection=connection)
-        elif before is None and served.kind is not ServedKind.OPENAI:
+        elif before is None and not served.kind.elsewhere:
             here = Clearance(destination, level=Level.SECRET, categories=ALL, zone="local", keeps=False, trains=False)
             clearances.set(_system(ctx), here, connection=connection)
         elif before is None:
@@ -352,7 +354,7 @@ class Endpoints:
         return next((each for each in states if each[0] is EndpointState.READY), states[0])
 
     def _served_state(self, served: ServedModel) -> tuple[EndpointState, str]:
-        if served.kind is ServedKind.OPENAI:
+        if served.kind.elsewhere:
             return EndpointState.READY, ""
         source = self._runtime if served.kind is ServedKind.LOCAL else self._embedding_provider
         if source is None:
@@ -403,4 +405,5 @@ def served_of(stored: Mapping[str, Any]) -> ServedModel:
 
 def _profile_of(stored: Mapping[str, Any]) -> Profile:
     prices = stored.get("prices")
-    return Profile(**{**stored, "prices": Prices(**prices) if prices else None})
+    leave_out = tuple(stored.get("leave_out", ()))
+    return Profile(**{**stored, "prices": Prices(**prices) if prices else None, "leave_out": leave_out})

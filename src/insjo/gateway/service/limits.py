@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from insjo.access.types import Level, Privilege, SecurableKind
 from insjo.gateway.errors import LimitInvalid, LimitNotFound, LimitReached
 from insjo.gateway.store import LimitStore
-from insjo.gateway.types import COST_UNITS, Demand, Limit, LimitUse, ServedKind, Task, TokenUsage
+from insjo.gateway.types import COST_UNITS, Demand, Limit, LimitUse, Task, TokenUsage
 from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.ids import new_id
 
@@ -354,7 +354,7 @@ def demand_of(view: EndpointView, chars: int, fields: Mapping[str, object]) -> D
     given = chars // CHARS_PER_TOKEN_LEAST + TOKENS_BESIDE
     least_out = times * min(asked, TOKENS_MAX) if isinstance(asked, int) and asked > 0 else 0
     most_out = least_out or (times * OUTPUT_TOKENS if view.task is Task.CHAT else 0)
-    prices = [served.profile.prices for served in (each.served for each in view.candidates) if served.kind is ServedKind.OPENAI]
+    prices = [served.profile.prices for served in (each.served for each in view.candidates) if served.kind.elsewhere]
     price_in = max((each.input_per_million or 0.0 for each in prices if each), default=0.0) / COST_UNITS
     price_out = max((each.output_per_million or 0.0 for each in prices if each), default=0.0) / COST_UNITS
     costs = (given * price_in + least_out * price_out, given * price_in + most_out * price_out)

@@ -26,12 +26,13 @@ OK = 200
 
 @dataclass(frozen=True, slots=True)
 class MessageAnswer:
-    """A message that is whole (`content`) or comes as events."""
+    """A message that is whole (`content`) or comes as events; `status` is one of the caller's faults when the provider says so."""
 
     route: Route
     warnings: tuple[str, ...]
     content: bytes = b""
     events: AsyncGenerator[bytes, None] | None = None
+    status: int = OK
 
 
 class Messages:
@@ -52,8 +53,10 @@ class Messages:
     ) -> MessageAnswer:
         """Answer one request; raises what `Completions.create` raises, and the provider's refusal as an error of ours."""
         fields, body = await self._threads.run(_told, raw)
-        response = await self._completions.create(ctx, ChatRequest(body, raise_to=raise_to), still_valid=still_valid)
+        response = await self._completions.create(ctx, ChatRequest(body, raise_to=raise_to, native=raw), still_valid=still_valid)
         model = str(fields.get("model", ""))
+        if response.native:
+            return await self._passed_on(response)
         if response.streamed:
             return MessageAnswer(response.route, response.warnings, events=self._events(model, response))
         try:
@@ -63,6 +66,14 @@ class Messages:
             return MessageAnswer(response.route, response.warnings, msgspec.json.encode(message))
         finally:
             await response.finish()
+
+    @staticmethod
+    async def _passed_on(response: ChatResponse) -> MessageAnswer:
+        """What a provider of this wire answered, as it came."""
+        if response.streamed:
+            return MessageAnswer(response.route, response.warnings, events=_as_they_come(response))
+        await response.finish()
+        return MessageAnswer(response.route, response.warnings, response.content or b"", status=response.status)
 
     @staticmethod
     async def _events(model: str, response: ChatResponse) -> AsyncGenerator[bytes, None]:
@@ -77,6 +88,15 @@ class Messages:
             yield writer.end(response.usage)
         finally:
             await response.finish()
+
+
+async def _as_they_come(response: ChatResponse) -> AsyncGenerator[bytes, None]:
+    """The events of a stream that is passed on."""
+    try:
+        async for piece in response.body():
+            yield piece
+    finally:
+        await response.finish()
 
 
 def _told(raw: bytes) -> tuple[wire.Block, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal
 
-from insjo.gateway.types import ServedKind, TokenUsage, UsageRecord
+from insjo.gateway.types import TokenUsage, UsageRecord
 from insjo.kernel.errors import InsjoError
 from insjo.kernel.ids import new_id
 
@@ -68,7 +68,7 @@ class Meter:
         now_s = time.perf_counter()
         ctx, view, candidate = self._ctx, self._view, self.candidate
         served = candidate.served if candidate else None
-        here = served is not None and served.kind is not ServedKind.OPENAI
+        here = served is not None and not served.kind.elsewhere
         prices = served.profile.prices if served else None
         sent = served is not None and status != "blocked"
         cost = (0.0 if here else cost_of(prices, tokens)) if sent else 0.0

@@ -49,6 +49,7 @@ class GatewayRoom:
         access: Access,
         threads: Threads,
         chat_provider: ChatProvider,
+        anthropic_provider: ChatProvider,
         embedding_provider: EmbeddingProvider | None,
         runtime: ModelRuntime | None,
         keys_dir: Path,
@@ -79,6 +80,7 @@ class GatewayRoom:
             usage=self.usage,
             limits=self.limits,
             chat_provider=chat_provider,
+            anthropic_provider=anthropic_provider,
             runtime=runtime,
             threads=threads,
         )

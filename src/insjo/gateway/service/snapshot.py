@@ -16,8 +16,9 @@ from insjo.access.errors import EndpointNotFound
 from insjo.access.types import Clearance, Privilege
 from insjo.gateway.errors import AccessEnded, KeyUnreadable, WrongTask
 from insjo.gateway.service.endpoints import destination_of, served_of
+from insjo.gateway.service.providers import upstream_of
 from insjo.gateway.store import DatabaseAway
-from insjo.gateway.types import Policy, ServedKind, Task, Upstream
+from insjo.gateway.types import Policy, Task
 from insjo.kernel.errors import InsjoError, PermissionDenied, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from insjo.gateway.service.endpoints import Endpoints
     from insjo.gateway.service.vault import Vault
     from insjo.gateway.store import EndpointRow
-    from insjo.gateway.types import Route, ServedModel
+    from insjo.gateway.types import Route, ServedModel, Upstream
     from insjo.kernel.context import RequestContext
     from insjo.kernel.threads import Threads
 
@@ -266,11 +267,11 @@ class Snapshots:
             destination = destination_of(row.name, served.name)
             clearance = clearances.get(destination) or Clearance(destination)
             upstream, unusable = None, None
-            if served.kind is ServedKind.OPENAI:
+            if served.kind.elsewhere:
                 secret = sealed.get((row.id, served.name))
                 try:
                     key = self._vault.open(secret, f"{row.id}/{served.name}") if secret else ""
-                    upstream = Upstream(served.base_url, key)
+                    upstream = upstream_of(served, key)
                 except KeyUnreadable as error:
                     unusable = error
             found.append(Candidate(row.name, served, clearance, upstream, unusable))

@@ -53,11 +53,14 @@ class ReadBody:
         raw: The bytes as they came.
         fields: The top level; nested objects as dicts.
         texts: Every text in it that is not a word of the wire, in the order of reading.
+        native: The request in Anthropic's wire, when it came so and nothing of it was changed: it may go on as it is to a provider of
+            that wire.  Whoever changes a body makes a new one, without it.
     """
 
     raw: bytes
     fields: dict[str, Any]
     texts: list[str]
+    native: ReadBody | None = None
 
     @property
     def model(self) -> str:
@@ -263,6 +266,12 @@ def with_usage(body: ReadBody, raw: bytes) -> bytes:
     options = body.fields["stream_options"]
     merged = (options if isinstance(options, dict) else {}) | {"include_usage": True}
     return _rebuilt(raw, {"stream_options": msgspec.Raw(msgspec.json.encode(merged))})
+
+
+def without(raw: bytes, names: tuple[str, ...]) -> bytes:
+    """The object without some fields of its top level; the others keep their bytes."""
+    fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({name: value for name, value in fields.items() if name not in names})
 
 
 def _rebuilt(raw: bytes, changes: dict[str, msgspec.Raw]) -> bytes:

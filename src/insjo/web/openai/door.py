@@ -395,7 +395,7 @@ async def _pass_on(asked: _Asked, answer: ResponseAnswer | MessageAnswer, last: 
     """An answer of a translated wire; `last` makes the event of an error that comes up on the way."""
     shared = [route_header(answer.route), NO_STORE, *warning_headers(answer.warnings)]
     if answer.events is None:
-        await asked.answer(OK, [JSON, (b"content-length", b"%d" % len(answer.content)), *shared], answer.content)
+        await asked.answer(answer.status, [JSON, (b"content-length", b"%d" % len(answer.content)), *shared], answer.content)
         return
     asked.started = True
     await asked.send({"type": "http.response.start", "status": OK, "headers": [EVENTS, NO_BUFFER, *shared]})
