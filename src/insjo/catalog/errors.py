@@ -59,6 +59,24 @@ class VolumeAlreadyExists(AlreadyExists):
     code = "VOLUME_ALREADY_EXISTS"
 
 
+class ModelAlreadyExists(AlreadyExists):
+    """There is a registered model of that name."""
+
+    code = "MODEL_ALREADY_EXISTS"
+
+
+class ModelVersionNotFound(NotFound):
+    """The model has no such version, or no such alias."""
+
+    code = "MODEL_VERSION_DOES_NOT_EXIST"
+
+
+class ModelVersionFixed(FailedPrecondition):
+    """The files of a version do not change once it is ready."""
+
+    code = "MODEL_VERSION_FIXED"
+
+
 class FileAlreadyExists(AlreadyExists):
     """There is a file or directory at that path."""
 
@@ -99,6 +117,42 @@ class TimestampTooEarly(InvalidArgument):
     """The moment asked for lies before the first commit that is still there."""
 
     code = "DELTA_TIMESTAMP_EARLIER_THAN_COMMIT_RETENTION"
+
+
+class ChangesNotRecorded(InvalidArgument):
+    """The change data feed was not kept at one of the versions asked for."""
+
+    code = "DELTA_MISSING_CHANGE_DATA"
+
+
+class ChangeRangeInvalid(InvalidArgument):
+    """The last version of a range of changes lies before the first."""
+
+    code = "DELTA_INVALID_CDC_RANGE"
+
+
+class ChangesAfterNewest(InvalidArgument):
+    """Changes were asked for from a version on that the table does not have yet."""
+
+    code = "DELTA_CDC_START_VERSION_AFTER_LATEST"
+
+
+class ChangesRemoved(InvalidArgument):
+    """Files that tell older changes were deleted by `VACUUM`."""
+
+    code = "DELTA_CHANGE_DATA_FILE_NOT_FOUND"
+
+
+class ChangeSchemaIncompatible(InvalidArgument):
+    """Columns were taken away, renamed or changed within the range of changes, or since."""
+
+    code = "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE_SCHEMA_CHANGE"
+
+
+class ReservedChangeColumns(InvalidArgument):
+    """A table with a change data feed may not have columns with the names that the feed adds."""
+
+    code = "RESERVED_CDC_COLUMNS_ON_WRITE"
 
 
 class CommitConflict(Aborted):

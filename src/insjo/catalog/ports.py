@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from insjo.catalog.types import Column, DataFile, HistoryEntry, NewFile, Snapshot
+    from insjo.catalog.types import ChangeFile, Column, DataFile, HistoryEntry, NewFile, Snapshot
     from insjo.kernel.cancellation import CancelToken
 
 
@@ -26,6 +26,8 @@ class Commit:
         partition_columns: Only for a new or a replaced table; `properties` likewise, or when they change.
         held: The snapshot at `read_version`, which spares reading the log again.
         restore: Snapshot whose files and definition the table gets back; then `adds`, `removes` and the definition stay empty.
+        changes: Files that tell the changed rows of a table with a change data feed.  Nothing in them says that `adds` and `removes`
+            tell it themselves, as whole rows that come and go; None says that nobody thought of it, which such a table refuses.
     """
 
     read_version: int
@@ -40,6 +42,7 @@ class Commit:
     properties: Mapping[str, str] | None = None
     held: Snapshot | None = None
     restore: Snapshot | None = None
+    changes: Sequence[NewFile] | None = None
 
 
 class TableStorage(Protocol):
@@ -76,6 +79,24 @@ class TableStorage(Protocol):
 
     def history(self, location: str, limit: int) -> list[HistoryEntry]:
         """The last commits, newest first."""
+        ...
+
+    def changes(
+        self, location: str, start: int | datetime, end: int | datetime | None, newest: int, columns: Sequence[Column]
+    ) -> Sequence[ChangeFile]:
+        """The files that tell what some versions changed, in the order of the versions.
+
+        Args:
+            location: Where the table lies.
+            start: The first version, or a moment: the first version that is not older.
+            end: The last version, or a moment: the last version that is not younger; None means the newest.
+            newest: The version up to which the caller looks.
+            columns: As which the changes are to be shown.
+
+        Raises:
+            ChangesAfterNewest, ChangeRangeInvalid, TimestampTooLate, TimestampTooEarly, VersionNotFound: The log does not reach there.
+            ChangesNotRecorded, ChangeSchemaIncompatible, ChangesRemoved, FeatureUnsupported, TooManyFiles: As they say.
+        """
         ...
 
     def remove(self, location: str) -> None:

@@ -214,6 +214,86 @@ class Volume:
         return f"/Volumes/{self.catalog}/{self.schema}/{self.name}"
 
 
+class VersionStatus(StrEnum):
+    """Where a version of a model is: its files may come only while it is pending, and never change afterwards."""
+
+    PENDING = "PENDING_REGISTRATION"
+    READY = "READY"
+    FAILED = "FAILED_REGISTRATION"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A model with all its versions.
+
+    Attributes:
+        location: Local folder of its files, one folder a version in it.
+        aliases: Number of the version that each alias stands for.
+    """
+
+    id: str
+    catalog: str
+    schema: str
+    name: str
+    location: str
+    comment: str
+    tags: Mapping[str, str]
+    aliases: Mapping[str, int]
+    owner: str
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @property
+    def full_name(self) -> str:
+        """`catalog.schema.name`."""
+        return f"{self.catalog}.{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a registered model.
+
+    Attributes:
+        source: Where its files were taken from, as whoever registered it said.
+        run_id: Run of the tracking server that made it, or an empty text.
+        logged_model_id: The tracking server's name of the same model, or an empty text.
+        aliases: Names that stand for this version.
+        location: Local folder of its files.
+    """
+
+    model: str
+    model_id: str
+    version: int
+    status: VersionStatus
+    source: str
+    run_id: str
+    logged_model_id: str
+    comment: str
+    tags: Mapping[str, str]
+    aliases: tuple[str, ...]
+    location: str
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @property
+    def path(self) -> str:
+        """Where its files appear: `/Models/catalog/schema/name/version`."""
+        return f"/Models/{self.model.replace('.', '/')}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A volume or a registered model as a place of files."""
+
+    id: str
+    path: str
+    location: str
+
+
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """A file or a directory in a volume; `path` begins with `/Volumes/`."""
@@ -355,6 +435,26 @@ class NewFile:
     size_bytes: int
     partition_values: Mapping[str, Any] = field(default_factory=dict)
     stats: Mapping[str, Any] | None = None
+
+
+class ChangeKind(StrEnum):
+    """What a file of changes says of its rows."""
+
+    INSERT = "insert"
+    DELETE = "delete"
+    TOLD = ""
+    """Each row tells it itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFile:
+    """A file with rows that one version of a table changed; its partition columns may differ from those that the table has now."""
+
+    file: DataFile
+    kind: ChangeKind
+    version: int
+    timestamp: datetime
+    partition_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,12 @@ class FunctionArguments(InvalidArgument):
     code = "INVALID_ROUTINE_CALL"
 
 
+class ChangeBoundaryNull(InvalidArgument):
+    """The first or the last version of a range of changes is NULL."""
+
+    code = "DELTA_CDC_READ_NULL_RANGE_BOUNDARY"
+
+
 class ColumnCountMismatch(InvalidArgument):
     """The query gives another number of columns than the target takes."""
 
@@ -376,3 +382,15 @@ class TableNotBound(NotFound):
     """A table of the statement is neither in the catalog nor in a WITH clause."""
 
     code = "TABLE_OR_VIEW_NOT_FOUND"
+
+
+class ModelAnswerUnfit(InvalidArgument):
+    """A model's answer is not in the form that the function asked for."""
+
+    code = "MODEL_ANSWER_UNFIT"
+
+
+class ModelInputsTooMany(ResourceExhausted):
+    """A statement would ask a model more often than one statement may."""
+
+    code = "MODEL_INPUTS_TOO_MANY"

@@ -49,6 +49,7 @@ class _Plan:
     definition: tuple[dict[str, Any], ...]
     removes: tuple[dict[str, Any], ...]
     adds: tuple[dict[str, Any], ...]
+    changes: tuple[dict[str, Any], ...] = ()
 
     @property
     def may_step_behind(self) -> bool:
@@ -158,9 +159,25 @@ def _plan(location: str, commit: Commit, before: replay.LogState | None, store: 
             adds.append(_add(location, each, partition_columns, tags, changes_rows=commit.operation not in _SAME_ROWS))
     if before is not None:
         _refuse_features(before, removes=bool(removes))
+        _refuse_untold(commit, before, rewrites=bool(removes and adds))
+    changes = [_told(_add(location, each, partition_columns, {}, changes_rows=False)) for each in commit.changes or ()]
     if commit.operation in _SAME_ROWS:
         removes = [{"remove": {**each["remove"], "dataChange": False}} for each in removes]
-    return _Plan(before, tuple(definition), tuple(removes), tuple(adds))
+    return _Plan(before, tuple(definition), tuple(removes), tuple(adds), tuple(changes))
+
+
+def _told(add: dict[str, Any]) -> dict[str, Any]:
+    """The `cdc` action of a file of changes (protocol, "Add CDC File")."""
+    return {"cdc": {key: value for key, value in add["add"].items() if key in {"path", "partitionValues", "size", "dataChange"}}}
+
+
+def _refuse_untold(commit: Commit, before: replay.LogState, *, rewrites: bool) -> None:
+    """Whoever writes rows of a table again must say which of them changed, if the table tells it to others."""
+    if commit.changes is not None or commit.restore is not None or not rewrites or commit.operation in _SAME_ROWS:
+        return
+    if features.keeps_changes(before.configuration):
+        message = f"Insjö does not run `{commit.operation}` on a table with a change data feed."
+        raise FeatureUnsupported(message, hint="Switch `delta.enableChangeDataFeed` off before.")
 
 
 def _refuse_features(before: replay.LogState, *, removes: bool) -> None:
@@ -180,6 +197,7 @@ def _new_definition(
     if before is None:
         columns = tuple(commit.columns or ())
         partition_names = tuple(commit.partition_columns or ())
+        features.refuse_reserved(columns, commit.properties or {})
         protocol = features.with_features(features.LOWEST, features.needed(columns, commit.properties or {})) or features.LOWEST
         metadata = {
             "id": new_id(),
@@ -196,6 +214,7 @@ def _new_definition(
         return [], columns, partition_names
     definition: list[dict[str, Any]] = []
     configuration = before.configuration if commit.properties is None else dict(commit.properties)
+    features.refuse_reserved(columns, configuration)
     higher = features.with_features(before.protocol, features.needed(columns, configuration))
     if higher is not None:
         definition.append({"protocol": higher})
@@ -326,6 +345,7 @@ def _lines(commit: Commit, plan: _Plan, version: int, time_ms: int) -> Iterator[
     yield from plan.definition
     yield from plan.removes
     yield from plan.adds
+    yield from plan.changes
 
 
 def _metrics(plan: _Plan) -> dict[str, str]:

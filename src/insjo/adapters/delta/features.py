@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from insjo.adapters.delta import schema
+from insjo.catalog.errors import ReservedChangeColumns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ def needed(columns: Sequence[Column], configuration: Mapping[str, str]) -> set[s
     found = schema.writer_features(columns)
     if any(key.startswith(CONSTRAINTS) for key in configuration):
         found.add("checkConstraints")
-    if configuration.get(CHANGE_DATA_FEED, "").lower() == "true":
+    if keeps_changes(configuration):
         found.add("changeDataFeed")
     return found
 
@@ -131,9 +132,24 @@ def removes_refused(configuration: Mapping[str, str]) -> str:
     """Why rows may not be removed or changed in a table to which rows may be appended, or an empty text."""
     if configuration.get("delta.appendOnly", "").lower() == "true":
         return "`delta.appendOnly`"
-    if configuration.get("delta.enableChangeDataFeed", "").lower() == "true":
-        return "`delta.enableChangeDataFeed`"
     return ""
+
+
+def keeps_changes(configuration: Mapping[str, str]) -> bool:
+    """Whether every version tells which rows it changed (the change data feed)."""
+    return configuration.get(CHANGE_DATA_FEED, "").lower() == "true"
+
+
+CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
+"""Columns that the feed adds to those of the table (protocol, "Change Data Files")."""
+
+
+def refuse_reserved(columns: Sequence[Column], configuration: Mapping[str, str]) -> None:
+    """Refuse a table with a change data feed whose own columns have the names of those that the feed adds."""
+    taken = [column.name for column in columns if column.name.lower() in CHANGE_COLUMNS]
+    if taken and keeps_changes(configuration):
+        message = f"The column `{taken[0]}` has a name that the change data feed uses itself."
+        raise ReservedChangeColumns(message, hint="Give it another name, or leave `delta.enableChangeDataFeed` out.")
 
 
 def commits_carry_time(configuration: Mapping[str, str]) -> bool:

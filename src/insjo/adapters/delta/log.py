@@ -37,13 +37,17 @@ class AddAction(msgspec.Struct, rename="camel"):
     stats: str | None = None
     tags: dict[str, str | None] | None = None
     deletion_vector: dict[str, Any] | None = None
+    data_change: bool = True
 
 
 class RemoveAction(msgspec.Struct, rename="camel"):
     """`remove`: a data file leaves the table."""
 
     path: str
+    size: int = 0
+    partition_values: dict[str, str | None] | None = None
     deletion_vector: dict[str, Any] | None = None
+    data_change: bool = True
 
 
 class ChangeAction(msgspec.Struct, rename="camel"):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from insjo.catalog.ports import Commit, Mirror
-    from insjo.catalog.types import HistoryEntry, NewFile, Snapshot
+    from insjo.catalog.types import ChangeFile, Column, HistoryEntry, NewFile, Snapshot
 
 _LOGGER = logging.getLogger(__name__)
 _THREADS = 8
@@ -65,8 +65,15 @@ class MirroredTables(DeltaStorage):
     def commit(self, location: str, commit: Commit) -> int:
         """See the port."""
         self._sync(location, None if commit.held is None else commit.held.version)
-        self._send(f"{location}/{file.path}" for file in commit.adds)
+        self._send(f"{location}/{file.path}" for file in (*commit.adds, *(commit.changes or ())))
         return super().commit(location, commit)
+
+    def changes(
+        self, location: str, start: int | datetime, end: int | datetime | None, newest: int, columns: Sequence[Column]
+    ) -> Sequence[ChangeFile]:
+        """See the port."""
+        self._sync(location, newest)
+        return super().changes(location, start, end, newest, columns)
 
     def history(self, location: str, limit: int) -> list[HistoryEntry]:
         """See the port."""

@@ -204,7 +204,7 @@ def _with_files(
     partial = set(before.partial) if before else set()
     outside = state.outside
     expected = _Expected(schema.leaves(state.fields, state.partition_names), footers.digest_of(state.fields, state.partition_names))
-    reader = _FileReader(location, state)
+    reader = FileReader(location, state)
     adds: list[tuple[FileKey, DataFile]] = []
     for action in actions:
         if action.remove is not None:
@@ -239,7 +239,7 @@ def _any_vector(before: LogState | None, adds: list[tuple[FileKey, DataFile]]) -
     return bool(before and before.vectors) or any(file.deletion_vector for _, file in adds)
 
 
-class _FileReader:
+class FileReader:
     """Makes data files of add actions of one table."""
 
     def __init__(self, location: str, state: LogState) -> None:

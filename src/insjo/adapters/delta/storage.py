@@ -13,15 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from insjo.adapters.delta import commit as commits
-from insjo.adapters.delta import log, replay, unneeded
-from insjo.catalog.errors import CommitConflict, FilesRemoved, TimestampTooEarly, TimestampTooLate
+from insjo.adapters.delta import feed, log, replay, unneeded
+from insjo.catalog.errors import (
+    ChangeRangeInvalid,
+    ChangesAfterNewest,
+    ChangesRemoved,
+    CommitConflict,
+    FilesRemoved,
+    TimestampTooEarly,
+    TimestampTooLate,
+)
 from insjo.catalog.types import HistoryEntry, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from insjo.catalog.ports import Commit
-    from insjo.catalog.types import NewFile
+    from insjo.catalog.types import ChangeFile, Column, NewFile
 
 _LOGGER = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,6 +108,25 @@ class DeltaStorage:
             )
         return entries
 
+    def changes(
+        self, location: str, start: int | datetime, end: int | datetime | None, newest: int, columns: Sequence[Column]
+    ) -> Sequence[ChangeFile]:
+        """See the port."""
+        versions, times = self._timeline(location)
+        first = start if isinstance(start, int) else self._version_from(location, start)
+        if first > newest:
+            message = f"The table has no version {first} yet; the newest is {newest}."
+            raise ChangesAfterNewest(message)
+        last = newest if end is None else end if isinstance(end, int) else self._version_at(location, end)
+        if last < first:
+            message = f"The range of changes from version {first} to {last} ends before it begins."
+            raise ChangeRangeInvalid(message)
+        found = feed.read(location, first, min(last, newest), dict(zip(versions, times, strict=True)), columns)
+        if self._log_store is None and any(not Path(each.file.path).is_file() for each in found):
+            message = f"The changes from version {first} on cannot be read any more: `VACUUM` deleted files of them."
+            raise ChangesRemoved(message, hint="Begin with a later version.")
+        return found
+
     def remove(self, location: str) -> None:
         """See the port."""
         # The log goes first: without it nobody takes what remains of a half-deleted folder for a table.
@@ -158,6 +185,15 @@ class DeltaStorage:
         while log.commit_path(location, version + 1).exists():
             version += 1
         return version
+
+    def _version_from(self, location: str, moment: datetime) -> int:
+        """The first version committed at a moment or later."""
+        wanted_ms = -((_EPOCH - moment) // timedelta(milliseconds=1))
+        versions, times = self._timeline(location)
+        if not times or wanted_ms > times[-1]:
+            message = f"The moment {moment.isoformat()} lies after the newest version of the table."
+            raise TimestampTooLate(message, hint=f"The newest is version {versions[-1]}." if versions else "")
+        return versions[bisect.bisect_left(times, wanted_ms)]
 
     def _version_at(self, location: str, moment: datetime) -> int:
         """The last version committed at or before a moment, as Databricks counts: an earlier or a later moment is an error."""

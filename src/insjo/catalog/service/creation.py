@@ -369,7 +369,7 @@ class TableCreation:
             if protect is not None:
                 protect(write.table.id, None)
             operation = "CREATE OR REPLACE TABLE AS SELECT" if staged else "CREATE OR REPLACE TABLE"
-            whole = replace(commit, read_version=snapshot.version, removes=snapshot.files, operation=operation, held=snapshot)
+            whole = replace(commit, read_version=snapshot.version, removes=snapshot.files, operation=operation, held=snapshot, changes=())
             self._writes.put(write, whole)
             with self._parts.database.write() as connection:
                 kept = {key: values[key] for key in ("comment", "properties", "keys")}

@@ -15,19 +15,22 @@ _PREFIX = "delta."
 CONSTRAINTS = "delta.constraints."
 """Beginning of the properties that hold the conditions which every row must fulfil; they are made by `ADD CONSTRAINT` only."""
 
+CHANGE_DATA_FEED = "delta.enableChangeDataFeed"
+"""The table tells which rows each version changed."""
+
 _KEPT = frozenset(
     {
         "delta.appendOnly",
         "delta.checkpointInterval",
         "delta.dataSkippingNumIndexedCols",
         "delta.deletedFileRetentionDuration",
+        "delta.enableChangeDataFeed",
         "delta.logRetentionDuration",
         "delta.targetFileSize",
     },
 )
 _DEFAULTS = {
     "delta.columnMapping.mode": "none",
-    "delta.enableChangeDataFeed": "false",
     "delta.feature.allowColumnDefaults": "supported",
     "delta.enableDeletionVectors": "false",
     "delta.enableRowTracking": "false",
@@ -49,6 +52,11 @@ def retention_s(properties: Mapping[str, str]) -> int:
     return _RETENTION_S if text is None else _interval_s(text)
 
 
+def keeps_changes(properties: Mapping[str, str]) -> bool:
+    """Whether a table tells which rows each version changed."""
+    return properties.get(CHANGE_DATA_FEED, "").lower() == "true"
+
+
 def _interval_s(text: str) -> int:
     match = _INTERVAL.fullmatch(text.strip())
     if match is None:
@@ -65,6 +73,9 @@ def storage_properties(properties: Mapping[str, str]) -> dict[str, str]:
             kept[key] = str(value)
             if key == RETENTION:
                 _interval_s(str(value))
+            if key == CHANGE_DATA_FEED and str(value).lower() not in {"true", "false"}:
+                message = f"`{key}` is true or false, not `{value}`."
+                raise FeatureUnsupported(message)
         elif key.startswith(_PREFIX) and _DEFAULTS.get(key) != str(value).lower():
             message = f"The table property `{key}` = `{value}` is not supported."
             raise FeatureUnsupported(message, hint="Leave it out.")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from insjo.catalog.service.writing import CommitHook, TableWrite
-    from insjo.catalog.types import Column, DataFile, HistoryEntry, Key, NewFile, Snapshot
+    from insjo.catalog.types import ChangeFile, Column, DataFile, HistoryEntry, Key, NewFile, Snapshot
     from insjo.kernel.context import RequestContext
 
 HISTORY_MAX = 1000
@@ -80,6 +80,20 @@ class Tables(TableCreation):
             return [replace(entry, parameters={}, metrics={}) for entry in entries]
         return entries
 
+    def changes(
+        self, ctx: RequestContext, name: TableName, start: int | datetime, end: int | datetime | None
+    ) -> tuple[ResolvedTable, Sequence[ChangeFile]]:
+        """The table as it is now, and the files that tell what some of its versions changed; needs SELECT.
+
+        See `TableStorage.changes` for the errors.
+        """
+        (found,) = self._resolution.resolve_many(ctx, [name], Privilege.SELECT)
+        if found.snapshot is None or not found.table.has_files:
+            message = f"`{found.table.full_name}` is a {found.table.table_type.lower()} and tells no changes."
+            raise WrongTableType(message)
+        files = self._parts.storage.changes(found.table.location, start, end, found.snapshot.version, found.table.columns)
+        return found, files
+
     def hides_rows(self, ctx: RequestContext, table: Table) -> bool:
         """Whether the table may have rows that the caller must not learn of, so that nothing may be told that counts them."""
         return self._parts.access.protections.of(ctx, table.id, [column.name for column in table.columns]).hides_rows
@@ -107,6 +121,7 @@ class Tables(TableCreation):
         new_partitions: Sequence[str] | None = None,
         new_properties: Mapping[str, str] | None = None,
         blind: bool | None = None,
+        changes: Sequence[NewFile] | None = None,
     ) -> int:
         """See `Writes.commit`."""
         return self._writes.commit(
@@ -119,6 +134,7 @@ class Tables(TableCreation):
             new_partitions=new_partitions,
             new_properties=new_properties,
             blind=blind,
+            changes=changes,
         )
 
     def discard(self, write: TableWrite, adds: Sequence[NewFile]) -> None:

@@ -133,6 +133,7 @@ class Writes:
         new_partitions: Sequence[str] | None = None,
         new_properties: Mapping[str, str] | None = None,
         blind: bool | None = None,
+        changes: Sequence[NewFile] | None = None,
     ) -> int:
         """Make a change of a table visible as one; gives the new version.
 
@@ -147,6 +148,7 @@ class Writes:
             new_properties: All properties of the Delta table after the change, when they change.
             blind: The change depends on nothing that was read from the table, so it may follow commits of other processes.  None
                 means: when it only adds.  Pass False for an `INSERT … SELECT` from the table itself.
+            changes: See `Commit.changes`.
 
         Raises:
             CommitConflict: Another process was faster.  The new data files are deleted: compute the change again.
@@ -165,6 +167,7 @@ class Writes:
             partition_columns=new_partitions,
             properties=new_properties,
             held=write.snapshot,
+            changes=changes,
         )
         return self.put(write, commit)
 
@@ -175,7 +178,7 @@ class Writes:
             self._parts.access.authority.authorize(write.ctx, write.privilege, table.id)
             version = self._parts.storage.commit(table.location, commit)
         except InsjoError:  # Raised only before the new version exists, so nobody reads these files.
-            self._parts.storage.discard(table.location, commit.adds)
+            self._parts.storage.discard(table.location, [*commit.adds, *(commit.changes or ())])
             raise
         write.snapshot = self._snapshots.current(table.id, table.location)
         if commit.columns is not None or commit.partition_columns is not None or commit.restore is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -13,9 +14,10 @@ from insjo.sql.binding.bound import Given
 from insjo.sql.binding.pruning import conditions, prune
 from insjo.sql.binding.references import Reference
 from insjo.sql.binding.scan import FILE_MARK, ROW_MARK, scan
+from insjo.sql.commands import feed
 from insjo.sql.commands.execution import Outcome, counted, nothing
 from insjo.sql.commands.hidden import protection_of
-from insjo.sql.commands.protected import marked, rewritten, unmasked
+from insjo.sql.commands.protected import applied, bind_hits, marked, new_values, rewritten, unmasked
 from insjo.sql.commands.rules import default_of, recomputed
 from insjo.sql.commands.writing import (
     TARGET,
@@ -143,6 +145,8 @@ def _rewrite(
         changes = _with_computed(changes, columns, alias)
         protection = protection_of(x, target)
         candidates = candidate_files(condition, alias, unmasked(protection, columns), write.snapshot.files)
+        if feed.is_fed(write):
+            return _rewrite_fed(x, target, write, candidates, Change(condition, alias, changes, operation))
         hits = hit_files(x, target, condition, alias, candidates)
         provenance = table_provenance(target, columns)
         if not hits:
@@ -160,6 +164,43 @@ def _rewrite(
             predicate = condition.sql(dialect="databricks")[:1000]
             tables.commit(write, files, touched, operation, {"predicate": predicate}, blind=False)
     return counted(provenance=provenance.join(bound.provenance), hidden=bound.hidden, num_affected_rows=sum(hits.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An UPDATE, or a DELETE when it sets nothing."""
+
+    condition: exp.Expr
+    alias: str
+    sets: Mapping[str, exp.Expr]
+    operation: str
+
+
+def _rewrite_fed(x: Execution, target: ResolvedTable, write: TableWrite, candidates: Sequence[DataFile], change: Change) -> Outcome:
+    """UPDATE and DELETE of a table that tells its changes."""
+    columns = target.table.columns
+    bound = bind_hits(x, target, write, candidates, change.condition, change.sets, change.alias)
+    provenance = table_provenance(target, columns).join(bound.provenance)
+    with feed.staged(x, bound, write) as staged:
+        hits = staged_files(x, staged)
+        touched = [file for file in write.snapshot.files if file.path in hits]
+        if touched:
+            rest = applied(x, target, write, touched, change.sets, staged).resting_on(bound)
+            values = new_values(columns, change.sets) if change.sets else {}
+            changed = feed.Changed(staged, marked(target, write, touched, raw=True), values)
+            files = export(x, rest, columns, write.location, target.table.partition_columns, properties=write.snapshot.properties)
+            with discarding(write.location, files), feed.recorded(x, target, write, columns, changed) as told:
+                _raise_column_labels(x, target, change.sets)
+                raise_label(x, write.table.id, target.label, bound.provenance)
+                predicate = {"predicate": change.condition.sql(dialect="databricks")[:1000]}
+                x.tools.catalog.tables.commit(write, files, touched, change.operation, predicate, blind=False, changes=told)
+    return counted(provenance=provenance, hidden=bound.hidden, num_affected_rows=sum(hits.values()))
+
+
+def staged_files(x: Execution, staged: Given) -> dict[str, int]:
+    """Files with rows that are staged, and how many."""
+    sql = f'SELECT "f" AS file, count(*) AS hits FROM ({staged.sql}) GROUP BY ALL'  # noqa: S608  # Written here.
+    return {str(row["file"]): int(str(row["hits"])) for row in x.rows(sql)}
 
 
 def _with_computed(changes: Mapping[str, exp.Expr], columns: Sequence[Column], alias: str) -> Mapping[str, exp.Expr]:

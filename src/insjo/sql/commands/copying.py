@@ -112,7 +112,7 @@ class _Load:
         parameters = {_COPY_ID: self._copy_id, "files": str(len(self._files)), "mode": self._options.mode}
         tables = x.tools.catalog.tables
         try:
-            version = tables.commit(write, new, removes, "COPY INTO", parameters, new_columns=changed, blind=False)
+            version = tables.commit(write, new, removes, "COPY INTO", parameters, new_columns=changed, blind=False, changes=())
         except InsjoError:
             x.tools.ledger.settle(write.table.id, self._copy_id, None)
             raise

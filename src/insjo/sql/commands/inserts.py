@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
 
@@ -11,12 +11,12 @@ from insjo.catalog.errors import CommitConflict
 from insjo.catalog.types import Column
 from insjo.kernel.errors import InvalidArgument
 from insjo.sql.binding.bound import Given
-from insjo.sql.commands import traces
-from insjo.sql.commands.changes import bind_target, hit_files, kept_rows
+from insjo.sql.commands import feed, traces
+from insjo.sql.commands.changes import bind_target, hit_files, kept_rows, staged_files
 from insjo.sql.commands.computing import bind_source
 from insjo.sql.commands.execution import Outcome, counted
-from insjo.sql.commands.hidden import protection_of, refuse_protected
-from insjo.sql.commands.protected import rewritten
+from insjo.sql.commands.hidden import protection_of
+from insjo.sql.commands.protected import applied, bind_hits, marked, rewritten
 from insjo.sql.commands.rules import counted_up, default_of
 from insjo.sql.commands.writing import (
     SOURCE,
@@ -45,6 +45,17 @@ if TYPE_CHECKING:
 
 
 _REPLACING = "__insjo_replacing"
+
+Removal: TypeAlias = "tuple[Sequence[DataFile], list[NewFile], list[NewFile]]"
+"""Files with rows that go, new files with what stays of them, and files that tell which rows went if the table tells its changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Matching:
+    """What the rows of a table are compared with by `REPLACE ON`, and what the condition calls the table."""
+
+    alias: str
+    source: BoundQuery
 
 
 def insert(x: Execution, command: Insert) -> Outcome:
@@ -196,22 +207,26 @@ def _replace(x: Execution, command: Insert, name: TableName, fitted: _Fitted, wr
     if write.table.id != target.table.id or write.snapshot.version != target.version:
         message = f"The table `{name.full_name}` was changed while the statement ran."
         raise CommitConflict(message, hint="Run the statement again.")
+    told: Sequence[NewFile] = ()
     if command.replace_where is not None:
-        removes, kept = _where(x, command.replace_where, target, write, bound)
+        removes, kept, told = _where(x, command.replace_where, target, write, bound)
     elif command.matches:
         # `USING` names columns of the table; the condition of `ON` names those of the query as it is written.
-        removes, kept = _matched(x, command, target, write, fitted.bound if command.replace_using else fitted.source)
+        removes, kept, told = _matched(x, command, target, write, fitted.bound if command.replace_using else fitted.source)
     elif protection_of(x, target).hides_rows:
-        removes, kept = _removed(x, exp.Boolean(this=True), target, write, _overwritten(command, write))
+        removes, kept, told = _removed(x, exp.Boolean(this=True), target, write, _overwritten(command, write))
     else:
         removes, kept = _overwritten(command, write), []
     properties = _properties(target)
-    with discarding(write.location, kept):
+    with discarding(write.location, [*kept, *told]):
         files = export(x, bound, fitted.columns, write.location, target.table.partition_columns, properties=properties)
-    with discarding(write.location, [*files, *kept]):
+        if told:
+            # Once a version tells its changes by files, it tells all of them so.
+            told = [*told, *feed.record(x, target, write, fitted.columns, feed.Changed(inserted=files))]
+    with discarding(write.location, [*files, *kept, *told]):
         raise_label(x, write.table.id, target.label, bound.provenance)
         new = _after(fitted, target, files)
-        tables.commit(write, [*files, *kept], removes, "WRITE", {"mode": "Overwrite"}, new_columns=new, blind=False)
+        tables.commit(write, [*files, *kept], removes, "WRITE", {"mode": "Overwrite"}, new_columns=new, blind=False, changes=told)
     return _counted(x, target, files, fitted)
 
 
@@ -244,46 +259,82 @@ def _where(
     target: ResolvedTable,
     write: TableWrite,
     bound: BoundQuery,
-) -> tuple[Sequence[DataFile], list[NewFile]]:
-    """Files with rows that go, and new files with what stays of them; the new rows are checked to fit the condition."""
+) -> Removal:
+    """Files with rows that go; the new rows are checked to fit the condition."""
     refuse_volatile(condition, "REPLACE WHERE")
     columns = target.table.columns
-    removes, kept = _removed(x, condition, target, write, write.snapshot.files)
+    removes, kept, told = _removed(x, condition, target, write, write.snapshot.files)
     given = {SOURCE: Given(bound.sql, {column.name: column.type_text for column in columns})}
     outside = exp.Select(
         expressions=[exp.alias_(exp.Anonymous(this="count", expressions=[exp.Star()]), "n")],
         from_=exp.From(this=exp.Table(this=exp.to_identifier(SOURCE), alias=exp.TableAlias(this=exp.to_identifier("t")))),
         where=exp.Where(this=exp.Not(this=exp.Anonymous(this="coalesce", expressions=[condition.copy(), exp.Boolean(this=False)]))),
     )
-    with discarding(write.location, kept):
+    with discarding(write.location, [*kept, *told]):
         check = x.tools.binder.bind(x.ctx, outside, x.names, x.parameters, given=given)
         if any(int(str(row["n"])) for row in x.rows(check.sql, {**bound.tables, **check.tables})):
             message = "Some of the new rows do not fulfil the condition of `REPLACE WHERE`."
             raise InvalidArgument(message)
-    return removes, kept
+    return removes, kept, told
 
 
 def _removed(
-    x: Execution, condition: exp.Expr, target: ResolvedTable, write: TableWrite, files: Sequence[DataFile]
-) -> tuple[Sequence[DataFile], list[NewFile]]:
-    """Those of the files with rows that go, and new files with what stays of them."""
-    hits = hit_files(x, target, condition, "t", files)
+    x: Execution,
+    condition: exp.Expr,
+    target: ResolvedTable,
+    write: TableWrite,
+    files: Sequence[DataFile],
+    matching: _Matching | None = None,
+) -> Removal:
+    """Those of the files with rows for which a condition holds, and what takes their place."""
+    alias = matching.alias if matching else "t"
+    more = {_REPLACING: Given(matching.source.sql, dict(matching.source.columns))} if matching else {}
+    columns = target.table.columns
+    if feed.is_fed(write):
+        return _removed_fed(x, condition, target, write, files, matching)
+    hits = hit_files(x, target, condition, alias, files, more, matching.source.tables if matching else None)
     removes = [file for file in files if file.path in hits]
     if not removes:
-        return removes, []
-    columns = target.table.columns
+        return removes, [], []
     if protection_of(x, target):
-        rest = rewritten(x, target, write, removes, condition, {}, "t")
+        rest = rewritten(x, target, write, removes, condition, {}, alias, more)
     else:
-        rest = bind_target(x, kept_rows(columns, condition, "t"), target, write, removes)
-    return removes, export(x, rest, columns, write.location, target.table.partition_columns)
+        rest = bind_target(x, kept_rows(columns, condition, alias), target, write, removes, more)
+    rest = rest.resting_on(matching.source) if matching else rest
+    return removes, export(x, rest, columns, write.location, target.table.partition_columns), []
 
 
-def _matched(
-    x: Execution, command: Insert, target: ResolvedTable, write: TableWrite, source: BoundQuery
-) -> tuple[Sequence[DataFile], list[NewFile]]:
-    """REPLACE ON and REPLACE USING: files with rows that match a row of the query, and new files with what stays of them."""
-    refuse_protected(x, target, "INSERT ... REPLACE ON")
+def _removed_fed(
+    x: Execution,
+    condition: exp.Expr,
+    target: ResolvedTable,
+    write: TableWrite,
+    files: Sequence[DataFile],
+    matching: _Matching | None,
+) -> Removal:
+    """The same for a table that tells its changes: also files that tell which rows went."""
+    alias = matching.alias if matching else "t"
+    more = {_REPLACING: Given(matching.source.sql, dict(matching.source.columns))} if matching else {}
+    bound = bind_hits(x, target, write, files, condition, {}, alias, more)
+    bound = bound.resting_on(matching.source) if matching else bound
+    columns = target.table.columns
+    with feed.staged(x, bound, write) as staged:
+        hits = staged_files(x, staged)
+        removes = [file for file in files if file.path in hits]
+        if not removes:
+            return removes, [], []
+        rest = applied(x, target, write, removes, {}, staged).resting_on(bound)
+        kept = export(x, rest, columns, write.location, target.table.partition_columns)
+        with discarding(write.location, kept):
+            changed = feed.Changed(staged, marked(target, write, removes, raw=True))
+            return removes, kept, feed.record(x, target, write, columns, changed)
+
+
+def _matched(x: Execution, command: Insert, target: ResolvedTable, write: TableWrite, source: BoundQuery) -> Removal:
+    """REPLACE ON and REPLACE USING: rows go that match a row of the query.
+
+    Which rows match is asked of what the caller sees, so that nobody finds out what is hidden by replacing it.
+    """
     refuse_volatile(command.tree, "REPLACE ON")
     alias, other = command.alias or target.table.name, command.source_alias or "__insjo_new"
     condition = command.replace_on
@@ -295,15 +346,7 @@ def _matched(
         from_=exp.From(this=source_table(other, _REPLACING)),
         where=exp.Where(this=condition),
     )
-    exists = exp.Exists(this=inner)
-    more = {_REPLACING: Given(source.sql, dict(source.columns))}
-    hits = hit_files(x, target, exists, alias, write.snapshot.files, more, source.tables)
-    removes = [file for file in write.snapshot.files if file.path in hits]
-    if not removes:
-        return removes, []
-    columns = target.table.columns
-    rest = bind_target(x, kept_rows(columns, exists, alias), target, write, removes, more).resting_on(source)
-    return removes, export(x, rest, columns, write.location, target.table.partition_columns)
+    return _removed(x, exp.Exists(this=inner), target, write, write.snapshot.files, _Matching(alias, source))
 
 
 def _counted(x: Execution, target: ResolvedTable, files: Sequence[NewFile], fitted: _Fitted) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from insjo.sql.binding.binder import table_provenance
 from insjo.sql.binding.bound import Given
 from insjo.sql.binding.scan import FILE_MARK, ROW_MARK
 from insjo.sql.binding.virtual import stream_bytes
-from insjo.sql.commands import traces
+from insjo.sql.commands import feed, traces
 from insjo.sql.commands.changes import localised, path_of
 from insjo.sql.commands.computing import bind_source
 from insjo.sql.commands.execution import Outcome, counted
@@ -38,6 +39,7 @@ from insjo.sql.errors import ColumnCountMismatch, MergeAmbiguous, UnresolvedColu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from insjo.catalog.service.writing import TableWrite
     from insjo.catalog.types import Column, DataFile, NewFile, ResolvedTable
@@ -124,20 +126,24 @@ def merge(x: Execution, command: Merge) -> Outcome:
         )
         _read_clauses(plan, tree, [each for each, _ in source.columns])
         given = {SOURCE: Given(source.sql, dict(source.columns)), TARGET: _marked(plan, write, write.snapshot.files)}
-        counts = _count(x, plan, given, source)
-        touched = [file for file in write.snapshot.files if file.path in counts.files]
-        inserted = _inserted(x, plan, given, source, write)
-        with discarding(write.location, inserted):
-            rewritten = _rewritten(x, plan, given, source, write, touched)
-        files = [*inserted, *rewritten]
-        with discarding(write.location, files):
+        with contextlib.ExitStack() as stack:
+            staged = stack.enter_context(_staged(x, plan, given, source, write)) if feed.is_fed(write) else None
+            counts = _count(x, plan, given, source, staged)
+            touched = [file for file in write.snapshot.files if file.path in counts.files]
+            inserted = _inserted(x, plan, given, source, write)
+            with discarding(write.location, inserted):
+                rewritten = _rewritten(x, plan, given, source, write, touched, staged)
+            files = [*inserted, *rewritten]
+            with discarding(write.location, files):
+                told = _told(x, plan, write, touched, inserted, staged)
+        with discarding(write.location, [*files, *told]):
             raise_label(x, write.table.id, target.label, source.provenance)
             if files or touched:
                 parameters = {"predicate": plan.on.sql(dialect="databricks")[:1000]}
                 if command.copy_id:
                     parameters["copyId"] = command.copy_id
                 after = _columns_after(plan, row_count(inserted))
-                tables.commit(write, files, touched, "MERGE", parameters, new_columns=after, blind=False)
+                tables.commit(write, files, touched, "MERGE", parameters, new_columns=after, blind=False, changes=told)
     traces.record(x, target.table.id, source, _traced(plan, source), "MERGE")
     new = row_count(inserted)
     provenance = table_provenance(target, target.table.columns).join(source.provenance)
@@ -428,12 +434,35 @@ def _every_change(plan: Plan, target: str) -> exp.Expr | None:
     return parts[0] if len(parts) == 1 else exp.Union(this=parts[0], expression=parts[1], distinct=False)
 
 
-def _count(x: Execution, plan: Plan, given: Mapping[str, Given], source: BoundQuery) -> Counts:
+def _staged(
+    x: Execution, plan: Plan, given: Mapping[str, Given], source: BoundQuery, write: TableWrite
+) -> AbstractContextManager[Given | None]:
+    """What the clauses do to rows that are there, worked out once; None when they do nothing."""
+    every = _every_change(plan, TARGET)
+    if every is None or not write.snapshot.files:
+        return contextlib.nullcontext()
+    return feed.staged(x, x.tools.binder.bind(x.ctx, every, x.names, x.parameters, given=given).resting_on(source), write)
+
+
+def _told(
+    x: Execution, plan: Plan, write: TableWrite, touched: Sequence[DataFile], inserted: Sequence[NewFile], staged: Given | None
+) -> list[NewFile]:
+    """The files of changes; when rows only come, their data files tell it."""
+    if staged is None or not touched:
+        return []
+    values = dict(zip((column.name for column in plan.columns), _values(plan), strict=True))
+    changed = feed.Changed(staged, _marked(plan, write, touched, raw=True), values, inserted)
+    return feed.record(x, plan.target, write, plan.columns, changed)
+
+
+def _count(x: Execution, plan: Plan, given: Mapping[str, Given], source: BoundQuery, staged: Given | None) -> Counts:
     """Which files hold rows that change; raises MergeAmbiguous when two rows of the source want the same row."""
     counts = Counts()
     every = _every_change(plan, TARGET)
     if every is None or not plan.target.snapshot or not plan.target.snapshot.files:
         return counts
+    if staged is not None:
+        every, given = _from_staged(), {feed.STAGED: staged}
     number = exp.Anonymous(this="count", expressions=[exp.Star()])
     by_row = exp.Select(
         expressions=[exp.column("f"), exp.alias_(exp.Anonymous(this="max", expressions=[exp.column("a")]), "a"), exp.alias_(number, "n")],
@@ -480,6 +509,23 @@ def _inserted(x: Execution, plan: Plan, given: Mapping[str, Given], source: Boun
     return export(x, bound, plan.columns, write.location, plan.target.table.partition_columns, properties=write.snapshot.properties)
 
 
+def _values(plan: Plan) -> list[exp.Expr]:
+    """What each column of a row `t` is after the change `c`, if there is one."""
+    found: list[exp.Expr] = []
+    for at, column in enumerate(plan.columns):
+        stays: exp.Expr = exp.Is(this=exp.column("a", table="c"), expression=exp.Null())
+        if column.name.lower() in plan.masked:
+            stays = exp.Or(this=stays, expression=exp.Not(this=exp.column(f"s{at}", table="c")))
+        old = exp.column(column.name, table="t", quoted=True)
+        found.append(exp.Case(ifs=[exp.If(this=stays, true=old)], default=exp.column(f"n{at}", table="c")))
+    return found
+
+
+def _from_staged() -> exp.Select:
+    """The changes that were worked out before."""
+    return exp.Select(expressions=[exp.Star()], from_=exp.From(this=source_table("s", feed.STAGED)))
+
+
 def _rewritten(
     x: Execution,
     plan: Plan,
@@ -487,24 +533,16 @@ def _rewritten(
     source: BoundQuery,
     write: TableWrite,
     touched: Sequence[DataFile],
+    staged: Given | None,
 ) -> list[NewFile]:
     """Files with the new contents of those that hold rows that change."""
     every = _every_change(plan, TOUCHED)
     if every is None or not touched:
         return []
+    if staged is not None:
+        every, given = _from_staged(), {**given, feed.STAGED: staged}
     happens = exp.column("a", table="c")
-    outputs: list[exp.Expr] = []
-    for at, column in enumerate(plan.columns):
-        stays: exp.Expr = exp.Is(this=happens.copy(), expression=exp.Null())
-        if column.name.lower() in plan.masked:
-            stays = exp.Or(this=stays, expression=exp.Not(this=exp.column(f"s{at}", table="c")))
-        old = exp.column(column.name, table="t", quoted=True)
-        value = exp.Case(ifs=[exp.If(this=stays, true=old)], default=exp.column(f"n{at}", table="c"))
-        outputs.append(exp.alias_(value, column.name, quoted=True))
-    same = exp.And(
-        this=exp.EQ(this=exp.column(FILE_MARK, table="t", quoted=True), expression=exp.column("f", table="c")),
-        expression=exp.EQ(this=exp.column(ROW_MARK, table="t", quoted=True), expression=exp.column("r", table="c")),
-    )
+    outputs = [exp.alias_(value, column.name, quoted=True) for column, value in zip(plan.columns, _values(plan), strict=True)]
     changes = exp.Subquery(this=every, alias=exp.TableAlias(this=exp.to_identifier("c")))
     there = exp.Or(
         this=exp.Is(this=happens.copy(), expression=exp.Null()),
@@ -513,7 +551,7 @@ def _rewritten(
     query = exp.Select(
         expressions=outputs,
         from_=exp.From(this=source_table("t", RAW)),
-        joins=[exp.Join(this=changes, side="LEFT", on=same)],
+        joins=[exp.Join(this=changes, side="LEFT", on=feed.same_row())],
         where=exp.Where(this=there),
     )
     files = {**given, TOUCHED: _marked(plan, write, touched), RAW: _marked(plan, write, touched, raw=True)}
