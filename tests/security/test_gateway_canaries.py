@@ -107,15 +107,16 @@ def test_no_hiding_place_hides(made: Installation, place: str) -> None:
     assert made.inside.requests
 
 
+@pytest.mark.parametrize("policy", [Policy(redact=True), Policy(minimise=True, ask="user")], ids=["redact", "minimise"])
 @pytest.mark.parametrize("place", HIDING_PLACES)
-def test_no_hiding_place_hides_from_redaction(made: Installation, place: str) -> None:
-    """With no other model to go to, the value is replaced or the request stays here."""
+def test_no_hiding_place_hides_from_redaction(made: Installation, place: str, policy: Policy) -> None:
+    """With no other model to go to, the value is replaced or left out, or the request stays here."""
     spec = EndpointSpec.of(made.gateway.endpoints.get(made.admin, OUTSIDE))
-    made.gateway.endpoints.update(made.admin, OUTSIDE, replace(spec, served=spec.served[:1], policy=Policy(redact=True)))
+    made.gateway.endpoints.update(made.admin, OUTSIDE, replace(spec, served=spec.served[:1], policy=policy))
     outcome = send(made, HIDING_PLACES[place])
-    assert outcome in {"redacted", "FLOW_BLOCKED"}
+    assert outcome in {"redacted", "minimised", "APPROVAL_NEEDED", "FLOW_BLOCKED"}
     sent = b"".join(each.head + each.body for each in made.outside.requests)
-    assert (outcome == "redacted") == bool(sent)
+    assert (outcome in {"redacted", "minimised"}) == bool(sent)
     decoded = json.dumps(json.loads(made.outside.requests[-1].body), ensure_ascii=False) if sent else ""
     for form in (CANARY, CANARY.upper(), quote(CANARY), "\u200b".join(CANARY), CANARY.rpartition("-")[2]):
         assert form not in decoded

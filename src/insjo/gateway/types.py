@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -132,13 +132,17 @@ class Policy:
     Attributes:
         on_conflict: `reroute` tries the other served models and then the fallback endpoint; `block` refuses.
         fallback: Name of the endpoint that takes over, or empty.
+        minimise: When no served model may receive the content, leave out the parts that are above, and tell so; the rest is labelled anew.
         redact: When no served model may receive the content, replace the sensitive values in what callers outside wrote by typed
             placeholders and put them back in the answer; what is left is labelled anew and must be cleared like anything else.
+        ask: When nothing else helps, let whoever asks (`user`) or a steward of the data (`steward`) approve this one call.
     """
 
     on_conflict: Literal["reroute", "block"] = "reroute"
     fallback: str = ""
     redact: bool = False
+    minimise: bool = False
+    ask: Literal["", "user", "steward"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +251,10 @@ class EmbeddingRequest:
 
 EmbeddingKind = Literal["query", "passage"]
 
-Outcome = Literal["direct", "rerouted", "redacted", "failed_over", "blocked"]
+Outcome = Literal["direct", "rerouted", "minimised", "redacted", "approved", "failed_over", "blocked"]
+
+TOLD: Final[frozenset[Outcome]] = frozenset({"rerouted", "minimised", "redacted", "approved", "failed_over"})
+"""Outcomes that pages tell people beside the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +265,8 @@ class Route:
         endpoint: The endpoint that was asked.
         served_model: Name of the served model that answers; empty when blocked.
         served_by: Endpoint to which it belongs; differs from `endpoint` after a reroute to the fallback.
-        outcome: `direct`, `rerouted` (the label was above the clearance), `redacted` (sensitive values were replaced),
-            `failed_over` (the provider failed) or `blocked`.
+        outcome: `direct`, `rerouted` (the label was above the clearance), `minimised` (parts were left out), `redacted` (sensitive
+            values were replaced), `approved` (somebody allowed this one call), `failed_over` (the provider failed) or `blocked`.
         reason: One sentence for people; empty when direct.
         label: Of the content that was sent.
     """

@@ -71,7 +71,7 @@ class Approvals:
             if row is None:
                 if store.count_pending(writing, ctx.principal.id, now) >= PENDING_MAX:
                     message = f"{PENDING_MAX} of your calls wait for an approval already."
-                    raise TooManyApprovals(message, hint="They stand on the page `Approvals`.")
+                    raise TooManyApprovals(message, hint="They stand on the page `/usage/approvals`.")
                 store.prune(writing, now - KEPT)
                 row = _new_row(ctx, provenance, destination, reason, purpose, content_hash, asks, now)
                 store.insert(writing, row)
@@ -90,7 +90,7 @@ class Approvals:
         names = self._nameable(ctx, row)
         source = f" It comes from {', '.join(f'`{name}`' for name in names)}." if names else ""
         message = f"The content is `{provenance.label.text()}` and leaves for `{destination}` only if {who} approve it: {reason}.{source}"
-        hint = f"Approval `{row.id}` on the page `Approvals`; then send the same request again."
+        hint = f"Approval `{row.id}` on the page `/usage/approvals`; then send the same request again."
         details = {
             "approval_id": row.id,
             "asks": row.asks,
@@ -141,7 +141,7 @@ class Approvals:
                 raise _missing(approval_id)
             if not self._may_decide(ctx, row, connection=writing):
                 message = "Somebody else has to approve this call."
-                raise AccessDenied(message, hint="Whoever manages the data, or a metastore admin, finds it on the page `Approvals`.")
+                raise AccessDenied(message, hint="Whoever manages the data, or a metastore admin, finds it on the page `/usage/approvals`.")
             values = {"decided_by": ctx.principal.name, "decided_at": now, "note": note.replace("\0", "")[:NOTE_CHARS_MAX]}
             if grant:
                 values |= {"state": "granted", "expires_at": now + GRANTED}

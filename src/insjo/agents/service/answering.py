@@ -16,7 +16,7 @@ from insjo.agents.context import answer_tokens, fit
 from insjo.agents.service.file_quotes import FileQuotes
 from insjo.agents.types import Cited, Delta, Finished, Notice, Retrieved, Source, ToolCalled, ToolReturned
 from insjo.gateway.errors import RequestInvalid
-from insjo.gateway.types import Route, ServedKind, Task, TokenUsage
+from insjo.gateway.types import TOLD, Route, ServedKind, Task, TokenUsage
 from insjo.retrieval import types as retrieved
 from insjo.retrieval.types import AnswerSpec, Turn
 
@@ -152,7 +152,7 @@ class Answering:
     @staticmethod
     async def _tell_way(run: RunningAnswer, route: Route, fitted: Fitted) -> None:
         """What the reader must know before the answer comes."""
-        if route.outcome in {"rerouted", "failed_over"}:
+        if route.outcome in TOLD:
             text = say("rerouted", run.language, model=route.served_model, reason=route.reason)
             await run.note(Notice(text, "rerouted" if route.outcome == "rerouted" else "notice"))
         if fitted.excerpted:

@@ -22,7 +22,7 @@ from insjo.agents.service.knowledge import DOOR
 from insjo.agents.service.models import is_capable
 from insjo.agents.types import Cited, Delta, Finished, Notice, Retrieved, Source, ToolCalled, ToolReturned
 from insjo.agents.wording import say
-from insjo.gateway.types import Message, Route, TokenUsage
+from insjo.gateway.types import TOLD, Message, Route, TokenUsage
 from insjo.kernel.errors import InsjoError, InvalidArgument, NotFound, PermissionDenied, Unimplemented
 from insjo.retrieval import types as retrieval
 from insjo.retrieval.types import AnswerSpec
@@ -135,7 +135,7 @@ class Running:
                     yield Delta(piece)
                 elif isinstance(piece, Route):
                     run.route = piece
-                    if piece.outcome in {"rerouted", "failed_over"}:
+                    if piece.outcome in TOLD:
                         yield Notice(say("rerouted", run.language, model=piece.served_model, reason=piece.reason), "rerouted")
         yield Finished(text, provenance, route=run.route, worded_by="model")
 
@@ -291,7 +291,7 @@ class Running:
             except InsjoError as error:
                 run.notes.append(say("model_away", run.language, error=str(error)))
                 break
-            if run.route is None and answer.route.outcome in {"rerouted", "failed_over"}:
+            if run.route is None and answer.route.outcome in TOLD:
                 text = say("rerouted", run.language, model=answer.route.served_model, reason=answer.route.reason)
                 yield Notice(text, "rerouted" if answer.route.outcome == "rerouted" else "notice")
             run.route = answer.route

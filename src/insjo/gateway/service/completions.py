@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from insjo.access.errors import FlowBlocked
 from insjo.access.service.flow import hash_of, may_flow
 from insjo.access.types import Provenance, provenance_of
 from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, ProviderRefused
 from insjo.gateway.service import text
+from insjo.gateway.service.conflicts import Conflicts
 from insjo.gateway.service.limits import demand_of
 from insjo.gateway.service.messages_relay import PATH as NATIVE_PATH
 from insjo.gateway.service.messages_relay import MessageRelay, read_message_usage, read_native
 from insjo.gateway.service.meter import Meter
 from insjo.gateway.service.providers import adapted
-from insjo.gateway.service.redaction import Restorer, redact
+from insjo.gateway.service.redaction import Restorer
 from insjo.gateway.service.turns import hold
 from insjo.gateway.service.wire import CHARS_PER_TOKEN, EventRelay, check_chat, estimate, read_body, read_usage, with_model, with_usage
 from insjo.gateway.types import ChatRequest, Part, ProviderRequest, ServedKind, Task, TextAnswer, TimeLimits, TokenUsage
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from insjo.access.service.facade import Access
-    from insjo.access.types import Label
+    from insjo.access.types import Cleared, Label
     from insjo.gateway.ports import ChatProvider, ModelRuntime, ProviderResponse, Turn
+    from insjo.gateway.service.conflicts import Settled
     from insjo.gateway.service.limits import Limits
-    from insjo.gateway.service.redaction import Redacted
     from insjo.gateway.service.routing import Router
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
     from insjo.gateway.service.usage import Usage
@@ -177,6 +179,7 @@ class Completions:
         self._clock = clock
         self._snapshots = snapshots
         self._router = router
+        self._conflicts = Conflicts(access=access, router=router, threads=threads)
         self._usage = usage
         self._limits = limits
         self._provider = chat_provider
@@ -214,29 +217,28 @@ class Completions:
             else:
                 provenance = await self._threads.run(self.label, read, request.parts, request.raise_to)
 
-            redacted = await self._redact(view, read, provenance, request)
-            if redacted is not None:
-                read, provenance = redacted.read, redacted.provenance
+            settled = await self._conflicts.settle(ctx, view, read, provenance, request)
+            read, provenance = settled.read, settled.provenance
             meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, read.chars, read.fields))
 
             async def attempt(candidate: Candidate) -> _Opened:
-                return await self._open(ctx, candidate, provenance, read)
+                return await self._open(ctx, candidate, settled)
 
-            routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE)
-            if redacted is not None:
-                routed = self._router.mark_redacted(ctx, view, routed, provenance, redacted.reason, meter)
+            routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE, approved=settled.approved)
+            if settled.outcome is not None:
+                routed = self._router.mark(ctx, view, routed, settled.outcome, settled.reason, settled.about, meter)
             meter.first_byte()
-            watch = _Watch(self._snapshots, ctx, view, routed.candidate, provenance.label, still_valid)
+            watch = _Watch(self._snapshots, ctx, view, routed.candidate, settled.watched, still_valid)
             answer = ChatResponse(routed.result, route=routed.route, meter=meter, read=read, watch=watch)
-            if redacted is not None:
-                answer.restore(redacted.values)
+            if settled.values:
+                answer.restore(settled.values)
             if not answer.streamed:
                 if self._access.revision() != view.revision:
                     await watch.rights()
                 refused = None if answer.status == OK else ProviderRefused("The provider refused the request.")
                 meter.settle("error" if refused else "ok", answer.usage, refused)
         except InsjoError as error:
-            meter.settle("blocked" if error.code == "FLOW_BLOCKED" else "error", TokenUsage(), error)
+            meter.settle("blocked" if isinstance(error, FlowBlocked) else "error", TokenUsage(), error)
             raise
         except BaseException as error:
             meter.settle("cancelled", TokenUsage(), error)
@@ -308,39 +310,26 @@ class Completions:
             provenance = provenance.join(Provenance(raise_to))
         return provenance
 
-    async def _redact(self, view: EndpointView, read: ReadBody, provenance: Provenance, request: ChatRequest) -> Redacted | None:
-        """The request with placeholders, when the policy allows it and only so it may be sent somewhere.
-
-        Content from inside comes with its provenance, which no change of the words takes away: it is never redacted.
-        """
-        if not view.policy.redact or request.parts is not None or self._router.plan(view, provenance.label).cleared:
-            return None
-        redacted = await self._threads.run(redact, self._access.fingerprints, read)
-        if redacted is not None and request.raise_to is not None:
-            redacted = replace(redacted, provenance=redacted.provenance.join(Provenance(request.raise_to)))
-        if redacted is None or not self._router.plan(view, redacted.provenance.label).cleared:
-            return None
-        return redacted
-
     def _text_request(self, endpoint: str, messages: Sequence[Message], options: Mapping[str, object]) -> ChatRequest:
         """The request of a caller inside, with the provenance of each message."""
         typed = self._access.fingerprints.label_text
         parts = tuple(Part(each.content, each.provenance or typed(each.content)) for each in messages)
         return ChatRequest(text.body_of(endpoint, messages, options), endpoint, parts)
 
-    async def _open(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, read: ReadBody) -> _Opened:
+    async def _open(self, ctx: RequestContext, candidate: Candidate, settled: Settled) -> _Opened:
         """Send the request to one served model and wait for the first byte of its answer, or for all of it when it is no stream."""
         here = candidate.upstream is None and candidate.served.kind is ServedKind.LOCAL
         turn = await self._runtime.admit(candidate.served.model) if here and self._runtime is not None else None
         try:
-            return await self._send(ctx, candidate, provenance, read, turn)
+            return await self._send(ctx, candidate, settled, turn)
         except BaseException:
             if turn is not None:
                 turn.release()
             raise
 
-    async def _send(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, read: ReadBody, turn: Turn | None) -> _Opened:
+    async def _send(self, ctx: RequestContext, candidate: Candidate, settled: Settled, turn: Turn | None) -> _Opened:
         """Send the request; the turn on a local model goes over to the answer."""
+        read = settled.read
         upstream, limits = await self._address(candidate)
         there = candidate.served.kind is ServedKind.ANTHROPIC
         native = read.native if there else None
@@ -348,7 +337,7 @@ class Completions:
         if native is None and read.stream and not read.wants_usage:
             body = with_usage(read, body)
         wanted = ProviderRequest(upstream, PATH if native is None else NATIVE_PATH, body, read.stream, limits)
-        cleared = self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE, content_hash=hash_of(body))
+        cleared = await self._clear(ctx, wanted, candidate, settled)
         response = hold(await (self._anthropic if there else self._provider).open(cleared), turn)
         try:
             check_status(response)
@@ -363,6 +352,24 @@ class Completions:
         except BaseException:
             await response.aclose()
             raise
+
+    async def _clear(
+        self, ctx: RequestContext, wanted: ProviderRequest, candidate: Candidate, settled: Settled
+    ) -> Cleared[ProviderRequest]:
+        """Ask `access` whether this may go there; an approval is used up in the database, and so in a thread."""
+        clear, hashed = self._access.flows.clear, hash_of(wanted.body)
+        if not settled.approved_hash:
+            return clear(ctx, wanted, settled.provenance, candidate.clearance, PURPOSE, content_hash=hashed)
+        return await self._threads.run(
+            clear,
+            ctx,
+            wanted,
+            settled.provenance,
+            candidate.clearance,
+            PURPOSE,
+            content_hash=hashed,
+            approved_hash=settled.approved_hash,
+        )
 
     async def _address(self, candidate: Candidate) -> tuple[Upstream, TimeLimits]:
         if candidate.upstream is not None:

@@ -56,16 +56,19 @@ class Router:
         attempt: Callable[[Candidate], Awaitable[T]],
         *,
         purpose: str,
+        approved: Candidate | None = None,
     ) -> Routed[T]:
         """Try the served models in order until one answers; `attempt` must send nothing but what it gets cleared.
 
-        `content` is what is asked, for the hash in the audit.
+        `content` is what is asked, for the hash in the audit; `approved` is the one served model to which somebody let this call go.
 
         Raises:
             FlowBlocked: No served model that the policy allows may receive the content.
             UpstreamFailed: All that may receive it failed; the error of the last.
         """
         plan = self.plan(view, provenance.label)
+        if approved is not None:
+            plan = replace(plan, cleared=(approved,), refused=None, route=None, shares=())
         meter.label_text = plan.label_text
         failure: InsjoError | None = None
         for candidate in drawn(plan) if plan.shares else plan.cleared:
@@ -92,12 +95,19 @@ class Router:
         """What an endpoint does with content of a label."""
         return view.plans.get(label) or make_plan(view, label)
 
-    def mark_redacted(
-        self, ctx: RequestContext, view: EndpointView, routed: Routed[T], provenance: Provenance, reason: str, meter: Meter
+    def mark(
+        self,
+        ctx: RequestContext,
+        view: EndpointView,
+        routed: Routed[T],
+        outcome: Outcome,
+        reason: str,
+        provenance: Provenance,
+        meter: Meter,
     ) -> Routed[T]:
-        """The same way, told and recorded as one that was open only because values were replaced."""
-        route = replace(routed.route, outcome="redacted", reason=reason)
-        meter.outcome = "redacted"
+        """The same way, told and recorded as one that was open only because something was left out, replaced or approved."""
+        route = replace(routed.route, outcome=outcome, reason=reason)
+        meter.outcome = outcome
         self._record(ctx, view, route, provenance, routed.candidate)
         return replace(routed, route=route)
 
@@ -113,7 +123,7 @@ class Router:
         self._access.audit.record(
             ctx,
             "endpoint.query",
-            outcome="redacted" if route.outcome == "redacted" else "rerouted",
+            outcome=route.outcome,
             object=view.name,
             securable_id=view.id,
             label=provenance.label,

@@ -15,7 +15,7 @@ import numpy as np
 
 from insjo.access.service.flow import may_flow
 from insjo.access.types import PUBLIC, Provenance, provenance_of
-from insjo.gateway.types import Message, Route, ServedKind, TokenUsage
+from insjo.gateway.types import TOLD, Message, Route, ServedKind, TokenUsage
 from insjo.kernel.errors import Cancelled, DeadlineExceeded, FailedPrecondition, InsjoError, ResourceExhausted, Unavailable, UpstreamFailed
 from insjo.retrieval import prompting, quoting
 from insjo.retrieval.service.means import matrix_of
@@ -124,7 +124,7 @@ class Answers:
                 async for piece in stream:
                     if isinstance(piece, Route):
                         draft.route = piece
-                        if piece.outcome in {"rerouted", "failed_over"}:
+                        if piece.outcome in TOLD:
                             yield Notice(say("rerouted", draft.language, model=piece.served_model, reason=piece.reason))
                     elif not isinstance(piece, TokenUsage):
                         draft.text += piece
@@ -215,7 +215,7 @@ class Answers:
             piece = f"\n\n{say('in_short', draft.language)} {sentence} [1]"
             draft.text += piece
             yield Delta(piece)
-        if draft.route is not None and draft.route.outcome in {"rerouted", "failed_over"}:
+        if draft.route is not None and draft.route.outcome in TOLD:
             yield Notice(say("rerouted", draft.language, model=draft.route.served_model, reason=draft.route.reason))
         cited = tuple(citations)
         yield Cited(cited)
