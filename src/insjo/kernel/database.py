@@ -87,6 +87,25 @@ class Database:
         with self.engine.connect().execution_options(insjo_write=True) as connection, connection.begin():
             yield connection
 
+    def peek(self, query: str) -> object:
+        """First value of the first row as it is now, or None: for small questions that are asked on every request.
+
+        It goes through the driver alone, which takes a fraction of the time; the text has no parameters.
+        """
+        connection = self.engine.raw_connection()
+        try:
+            with contextlib.closing(connection.cursor()) as cursor:
+                cursor.execute(query)
+                row = cursor.fetchone()
+        except self.engine.dialect.loaded_dbapi.Error:  # A lost connection is replaced on the ordinary way, and errors get their words.
+            connection.invalidate()
+        else:
+            return row[0] if row else None
+        finally:
+            connection.close()
+        with self.read() as ordinary:
+            return ordinary.exec_driver_sql(query).scalar()
+
     def close(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()

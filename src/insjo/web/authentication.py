@@ -46,6 +46,13 @@ async def authenticate(request: Request, services: Services, door: Door) -> Requ
     return context_for(request, principal, door)
 
 
+def recognise(request: Request, services: Services, door: Door) -> tuple[RequestContext, str] | None:
+    """Context of a caller whose token is known from a moment ago, and the token, which is still to be confirmed."""
+    token = bearer_token(request)
+    principal = services.access.tokens.recognise(token) if token else None
+    return (context_for(request, principal, door), token) if principal is not None else None
+
+
 def context_for(request: Request, principal: Principal, door: Door) -> RequestContext:
     """Request context of a known principal."""
     origin = request.client.host if request.client else ""

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import threading
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ from insjo.kernel.ids import new_id, new_secret
 from insjo.kernel.paging import Page, PageRequest, page_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import sqlalchemy as sa
     from argon2 import PasswordHasher
 
@@ -53,6 +56,24 @@ BLOCK_MAX_S: Final = 300
 FORGET_AFTER: Final = timedelta(days=1)
 HASHES_AT_ONCE: Final = 2
 """Each argon2 hash takes 64 MiB: more at once would let a flood of sign-ins take the memory."""
+
+
+KNOWN_MAX: Final = 20_000
+"""Tokens that are remembered; all are forgotten when there are more."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """A token and its owner as they were under a count of changes; `used_at` is when its use was last written down."""
+
+    principal: Principal
+    token: Token
+    revision: int
+    used_at: datetime | None
+
+    def holds(self, revision: int, now: datetime) -> bool:
+        """Whether it would be found again."""
+        return self.revision == revision and (self.token.expires_at is None or self.token.expires_at > now)
 
 
 def _hash(secret: str) -> str:
@@ -82,6 +103,7 @@ class Tokens:
         self._audit = audit
         self._principals = principals
         self._ttl_s = ttl_s
+        self._known: dict[str, _Known] = {}
 
     def create(self, ctx: RequestContext, user_id: str | None = None, comment: str = "", lifetime_s: int | None = None) -> CreatedToken:
         """New token for the caller, or for somebody else when a metastore admin asks.
@@ -120,24 +142,48 @@ class Tokens:
     def authenticate(self, value: str) -> Principal:
         """Whose token this is; remembers the use at most once a minute.
 
+        What was found holds until it expires or anything changes in access, here or in another process, which is looked up each time.
+
         Raises:
             WrongCredential: When it is unknown or expired, or its owner deactivated.
         """
         if value.startswith(CLIENT_TOKEN_PREFIX):
             return self._clients.authenticate(value)
-        now = self._clock.now()
+        now, key = self._clock.now(), _hash(value[: SECRET_CHARS_MAX + 1])
+        revision = self._changes.refresh()
+        known = self._known.get(key)
+        if known is None or not known.holds(revision, now):
+            self._known.pop(key, None)
+            known = self._looked_up(value, key, revision, now)
+        last_used_at = known.used_at
+        if (last_used_at is None or now - last_used_at >= TOUCH_EVERY) and not self._changes.in_write():
+            known.used_at = now
+            with contextlib.suppress(DatabaseError), self._database.write() as connection:  # A full disk keeps nobody out.
+                store.touch_token(connection, known.token.id, now)
+        return known.principal
+
+    def recognise(self, value: str) -> Principal | None:
+        """Whose token this was when it was used last, from memory alone; None when that must be looked up.
+
+        Only for those who let `authenticate` answer before they do anything.
+        """
+        known = self._known.get(_hash(value[: SECRET_CHARS_MAX + 1]))
+        return known.principal if known is not None and known.holds(self._changes.value, self._clock.now()) else None
+
+    def _looked_up(self, value: str, key: str, revision: int, now: datetime) -> _Known:
+        """A token from the database, remembered under the count of changes that was seen before."""
         found = None
         if value.startswith(TOKEN_PREFIX) and len(value) <= SECRET_CHARS_MAX:
             with self._database.read() as connection:
-                found = store.fetch_token_owner(connection, _hash(value), now)
+                found = store.fetch_token_owner(connection, key, now)
         if found is None:
             message = "The access token is wrong or expired."
             raise WrongCredential(message, hint="Create one under `/settings/tokens`.")
-        principal, token_id, last_used_at = found
-        if (last_used_at is None or now - last_used_at >= TOUCH_EVERY) and not self._changes.in_write():
-            with contextlib.suppress(DatabaseError), self._database.write() as connection:  # A full disk keeps nobody out.
-                store.touch_token(connection, token_id, now)
-        return principal
+        principal, token = found
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        known = self._known[key] = _Known(principal, token, revision, token.last_used_at)
+        return known
 
     def list(self, ctx: RequestContext, principal_id: str | None = None, page: PageRequest | None = None) -> Page[Token]:
         """Tokens of the caller; a metastore admin may name somebody else, or `*` for all."""

@@ -53,8 +53,7 @@ class Changes:
 
     def refresh(self) -> int:
         """Look at the count in the database, raise the count in the process if somebody else made changes, and give it."""
-        with self._database.read() as connection:
-            stored = store.fetch_revision(connection)
+        stored = store.peek_revision(self._database)
         with self._lock:
             if stored != self._seen:
                 self._seen = stored

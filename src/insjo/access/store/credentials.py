@@ -13,6 +13,7 @@ from insjo.access.types import ClientSecret, Token
 from insjo.kernel.database import NameTaken, unique
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from insjo.access.types import Principal
@@ -36,10 +37,10 @@ def insert_token(connection: sa.Connection, token: Token, value_hash: str) -> No
     )
 
 
-def fetch_token_owner(connection: sa.Connection, value_hash: str, now: datetime) -> tuple[Principal, str, datetime | None] | None:
-    """Active owner of a token that has not expired, the token's identifier and when it was last used."""
+def fetch_token_owner(connection: sa.Connection, value_hash: str, now: datetime) -> tuple[Principal, Token] | None:
+    """Active owner of a token that has not expired, and the token."""
     query = (
-        sa.select(*_PRINCIPAL, tokens.c.id.label("token_id"), tokens.c.last_used_at)
+        sa.select(*_PRINCIPAL, *_TOKEN)
         .join(tokens, tokens.c.principal_id == principals.c.id)
         .where(
             tokens.c.hash == value_hash,
@@ -48,7 +49,12 @@ def fetch_token_owner(connection: sa.Connection, value_hash: str, now: datetime)
         )
     )
     row = connection.execute(query).first()
-    return (principal_of(row[:-2]), str(row.token_id), row.last_used_at) if row else None
+    return (principal_of(row[: len(_PRINCIPAL)]), _token_of(row[len(_PRINCIPAL) :])) if row else None
+
+
+def _token_of(row: Sequence[Any]) -> Token:
+    """Token from the columns of `_TOKEN`."""
+    return Token(*row)
 
 
 def touch_token(connection: sa.Connection, token_id: str, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import sqlalchemy as sa
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from insjo.kernel.database import Database
+
 _COLUMNS = (
     securables.c.id,
     securables.c.kind,
@@ -22,6 +24,9 @@ _COLUMNS = (
     securables.c.created_at,
     securables.c.created_by,
 )
+
+
+_REVISION = str(sa.select(revision.c.value).where(revision.c.id == 1).compile(compile_kwargs={"literal_binds": True}))
 
 
 class PlacedGrant(NamedTuple):
@@ -49,6 +54,11 @@ def bump_revision(connection: sa.Connection) -> None:
 def fetch_revision(connection: sa.Connection) -> int:
     """How many changes of what decides there were."""
     return int(connection.execute(sa.select(revision.c.value)).scalar_one_or_none() or 0)
+
+
+def peek_revision(database: Database) -> int:
+    """As `fetch_revision`, now and without a transaction: it is asked on every request."""
+    return int(cast("int | None", database.peek(_REVISION)) or 0)
 
 
 def insert(connection: sa.Connection, securable: Securable) -> None:

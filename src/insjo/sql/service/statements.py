@@ -6,6 +6,7 @@ import hashlib
 import logging
 import threading
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -181,14 +182,19 @@ class Statements:
 
     # ------------------------------------------------------------------------------------------------------------- statements
 
-    def submit(self, ctx: RequestContext, spec: StatementSpec) -> Statement:
+    def submit(self, ctx: RequestContext, spec: StatementSpec, on_end: Callable[[str], None] | None = None) -> Statement:
         """Take a statement; it runs by itself, and what is wrong with its text is told by its state.
+
+        Args:
+            ctx: Who asks.
+            spec: The text and what belongs to it.
+            on_end: Called with its identifier once it has ended, in the thread that ran it; must be quick.
 
         Raises:
             WarehouseNotFound, AccessDenied, WarehouseStopped, SessionNotFound: There is no place to run it.
             WarehouseBusy: Too many statements wait.
         """
-        return self._told(self._submit(ctx, spec, self._timeout_s))
+        return self._told(self._submit(ctx, spec, self._timeout_s, on_end))
 
     def wait(self, ctx: RequestContext, statement_id: str, timeout_s: float) -> Statement:
         """The statement once it has ended, or as it is when the time is over."""
@@ -299,7 +305,7 @@ class Statements:
 
     # ---------------------------------------------------------------------------------------------------------------- running
 
-    def _submit(self, ctx: RequestContext, spec: StatementSpec, timeout_s: float) -> _Live:
+    def _submit(self, ctx: RequestContext, spec: StatementSpec, timeout_s: float, on_end: Callable[[str], None] | None = None) -> _Live:
         """Take a statement into the queue."""
         if self._closed.is_set():
             message = "The SQL service is shutting down."
@@ -323,6 +329,8 @@ class Statements:
             created_s=self._clock.monotonic_s(),
             timeout_s=timeout_s if remaining_s is None else min(timeout_s, remaining_s),
         )
+        if on_end is not None:
+            live.on_end.append(partial(on_end, live.id))
         with self._lock:
             self._make_room()
             self._live[live.id] = live

@@ -34,6 +34,9 @@ WAIT_DEFAULT_S = 10
 WAIT_MIN_S = 5
 WAIT_MAX_S = 50
 LINK_TTL_S = 900
+SHORT_BYTES = 256 * 1024
+"""Answers with results up to this size are written by the thread that ran the statement."""
+
 MIB = 1024**2
 Format = Literal["JSON_ARRAY", "ARROW_STREAM", "CSV"]
 MEDIA_TYPES = {"JSON_ARRAY": "application/json", "ARROW_STREAM": "application/vnd.apache.arrow.stream", "CSV": "text/csv; charset=utf-8"}
@@ -137,19 +140,73 @@ async def create(call: Call) -> Response:
         row_limit=body.row_limit,
         byte_limit=body.byte_limit,
     )
-    statements = call.services.sql.statements
-    statement = await call.run(statements.submit, call.ctx, spec)
-    call.request.app.state.wanted.put(statement.id, wanted)
-    if wait_s and not statement.state.ended:
-        statement = await wait_for(call, statement.id, wait_s)
-    if wait_s and not statement.state.ended and body.on_wait_timeout == "CANCEL":
-        statement = await call.run(statements.cancel, call.ctx, statement.id)
-    return await _answer(call, await statement_body(call, statement, wanted))
+    answer = Answer(call, wanted)
+    await call.run(answer.begin, spec, tells=bool(wait_s))
+    content = await answer.wait(wait_s) if wait_s else None
+    if content is None:
+        content = await call.run(answer.after_waiting, cancels=bool(wait_s) and body.on_wait_timeout == "CANCEL")
+    return _json(content)
 
 
-async def _answer(call: Call, body: dict[str, object]) -> Response:
-    """The body as JSON, encoded off the event loop, since it may hold many rows."""
-    return Response(await call.run(msgspec.json.encode, body), media_type="application/json")
+def _json(content: bytes) -> Response:
+    """An answer that is written already."""
+    return Response(content, media_type="application/json")
+
+
+class Answer:
+    """The answer to one request for a statement: taken in one thread, written where it ends, so that a short one waits for no other."""
+
+    def __init__(self, call: Call, wanted: ResultWanted) -> None:
+        """Made on the event loop, to which the end of the statement is told."""
+        self._call = call
+        self._wanted = wanted
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[bytes | None] = self._loop.create_future()
+        self._statement_id = ""
+
+    def begin(self, spec: StatementSpec, *, tells: bool) -> None:
+        """Take the statement, for a caller who still may."""
+        call = self._call
+        call.confirm()
+        statement = call.services.sql.statements.submit(call.ctx, spec, self._on_end if tells else None)
+        self._statement_id = statement.id
+        call.request.app.state.wanted.put(statement.id, self._wanted)
+
+    async def wait(self, seconds: float) -> bytes | None:
+        """The answer when the statement has ended; None when the time is over, or when the answer is long and still to be written."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._ended
+        except TimeoutError:
+            return None
+
+    def after_waiting(self, *, cancels: bool) -> bytes:
+        """The answer as it is now."""
+        statements = self._call.services.sql.statements
+        statement = statements.get(self._call.ctx, self._statement_id)
+        if cancels and not statement.state.ended:
+            statement = statements.cancel(self._call.ctx, statement.id)
+        return encoded(statement_body(self._call, statement, self._wanted))
+
+    def _on_end(self, statement_id: str) -> None:
+        """In the thread of the statement: a short answer is written here, others where they keep no statement waiting."""
+        content: bytes | None = None
+        with contextlib.suppress(Exception):  # Whatever it is, whoever waits asks again and is told.
+            statement = self._call.services.sql.statements.get(self._call.ctx, statement_id)
+            if statement.byte_count <= SHORT_BYTES:
+                content = encoded(statement_body(self._call, statement, self._wanted))
+        with contextlib.suppress(RuntimeError):  # The loop may be closed by the time the statement ends.
+            self._loop.call_soon_threadsafe(self._tell, content)
+
+    def _tell(self, content: bytes | None) -> None:
+        """On the loop: wake whoever still waits."""
+        if not self._ended.done():
+            self._ended.set_result(content)
+
+
+def encoded(body: dict[str, object]) -> bytes:
+    """A body as JSON; it may hold many rows, so this is not for the event loop."""
+    return msgspec.json.encode(body)
 
 
 class Ends:
@@ -221,8 +278,12 @@ def result_wanted(body: StatementBody) -> ResultWanted:
 
 async def get(call: Call) -> Response:
     """State of a statement, with its first chunk once it has succeeded."""
-    statement = await call.run(call.services.sql.statements.get, call.ctx, call.path("statement_id"))
-    return await _answer(call, await statement_body(call, statement, _wanted(call)))
+
+    def answer() -> bytes:
+        statement = call.services.sql.statements.get(call.ctx, call.path("statement_id"))
+        return encoded(statement_body(call, statement, _wanted(call)))
+
+    return _json(await call.run(answer))
 
 
 async def cancel(call: Call) -> Response:
@@ -240,8 +301,12 @@ async def close(call: Call) -> Response:
 async def chunk(call: Call) -> Response:
     """One chunk of the result; rights are checked anew."""
     statement_id, index = call.path("statement_id"), _chunk_index(call)
-    statement = await call.run(call.services.sql.statements.get, call.ctx, statement_id)
-    return await _answer(call, await result_body(call, statement, index, _wanted(call)))
+
+    def answer() -> bytes:
+        statement = call.services.sql.statements.get(call.ctx, statement_id)
+        return encoded(result_body(call, statement, index, _wanted(call)))
+
+    return _json(await call.run(answer))
 
 
 async def fetch_link(call: Call) -> Response:
@@ -288,7 +353,7 @@ def _chunk_index(call: Call) -> int:
     return int(text)
 
 
-async def statement_body(call: Call, statement: Statement, wanted: ResultWanted) -> dict[str, object]:
+def statement_body(call: Call, statement: Statement, wanted: ResultWanted) -> dict[str, object]:
     """The statement as the wire shows it.  A failed statement is an answer with status 200 (clients.md 1d)."""
     body: dict[str, object] = {"statement_id": statement.id, "status": status_body(statement)}
     if statement.state is not StatementState.SUCCEEDED:
@@ -296,8 +361,8 @@ async def statement_body(call: Call, statement: Statement, wanted: ResultWanted)
     if not wanted.by_links(statement) and statement.byte_count > INLINE_RESULT_BYTES_MAX:
         body["status"] = status_body(replace(statement, state=StatementState.FAILED, error=_too_large_inline(statement)))
         return body
-    body["manifest"] = await manifest_body(call, statement, wanted)
-    body["result"] = await result_body(call, statement, 0, wanted) if statement.chunks else no_rows(wanted)
+    body["manifest"] = manifest_body(call, statement, wanted)
+    body["result"] = result_body(call, statement, 0, wanted) if statement.chunks else no_rows(wanted)
     body["insjo"] = {
         "label": statement.provenance.label.as_json(),
         "origins": [each.object for each in statement.shown_origins],
@@ -348,7 +413,7 @@ def status_body(statement: Statement) -> dict[str, object]:
     return status
 
 
-async def manifest_body(call: Call, statement: Statement, wanted: ResultWanted) -> dict[str, object]:
+def manifest_body(call: Call, statement: Statement, wanted: ResultWanted) -> dict[str, object]:
     """Schema and chunks of the result."""
     columns: list[dict[str, object]] = []
     for column in statement.columns:
@@ -374,14 +439,14 @@ async def manifest_body(call: Call, statement: Statement, wanted: ResultWanted) 
         ],
     }
     if wanted.format == "ARROW_STREAM":
-        first = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, 0)
+        first = call.services.sql.statements.chunk(call.ctx, statement.id, 0)
         schema = as_wire(first.batches.slice(0, 0), statement.columns, RowForm()).schema
         manifest["arrow_schema"] = base64.b64encode(ipc_schema(schema)).decode()
         manifest["result_compression"] = wanted.compression
     return manifest
 
 
-async def result_body(call: Call, statement: Statement, index: int, wanted: ResultWanted) -> dict[str, object]:
+def result_body(call: Call, statement: Statement, index: int, wanted: ResultWanted) -> dict[str, object]:
     """One chunk: its rows, its Arrow bytes, or a link to them."""
     ranges = {each.index: each for each in statement.chunks}
     if index not in ranges:
@@ -392,15 +457,15 @@ async def result_body(call: Call, statement: Statement, index: int, wanted: Resu
         body["next_chunk_index"] = index + 1
         body["next_chunk_internal_link"] = f"/api/2.0/sql/statements/{statement.id}/result/chunks/{index + 1}"
     if wanted.by_links(statement):
-        await call.run(call.services.sql.statements.check_fetch, call.ctx, statement.id)
+        call.services.sql.statements.check_fetch(call.ctx, statement.id)
         return body | {"external_links": [link_body(call, statement, index, wanted) | body | {"byte_count": here.byte_count}]}
     if statement.byte_count > INLINE_RESULT_BYTES_MAX:
         raise _too_large_inline(statement)
-    part = await call.run(call.services.sql.statements.chunk, call.ctx, statement.id, index)
+    part = call.services.sql.statements.chunk(call.ctx, statement.id, index)
     if wanted.format == "ARROW_STREAM":
-        content = await call.run(_encode, part.batches, statement, wanted.format, index, lz4=wanted.lz4)
+        content = _encode(part.batches, statement, wanted.format, index, lz4=wanted.lz4)
         return body | {"attachment": base64.b64encode(content).decode()}
-    return body | {"data_array": await call.run(json_rows, part.batches)}
+    return body | {"data_array": json_rows(part.batches)}
 
 
 def link_body(call: Call, statement: Statement, index: int, wanted: ResultWanted) -> dict[str, object]:
@@ -439,8 +504,8 @@ class InlineTooLarge(InvalidArgument):
 
 
 ROUTES = (
-    DoorRoute("POST", "/api/2.0/sql/statements", create, "databricks"),
-    DoorRoute("POST", "/api/2.0/sql/statements/", create, "databricks"),
+    DoorRoute("POST", "/api/2.0/sql/statements", create, "databricks", confirms=True),
+    DoorRoute("POST", "/api/2.0/sql/statements/", create, "databricks", confirms=True),
     DoorRoute("GET", "/api/2.0/sql/statements/{statement_id}", get, "databricks"),
     DoorRoute("DELETE", "/api/2.0/sql/statements/{statement_id}", close, "databricks"),
     DoorRoute("POST", "/api/2.0/sql/statements/{statement_id}/cancel", cancel, "databricks"),
