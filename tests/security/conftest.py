@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -15,9 +17,15 @@ from tests.support.server import RunningServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CANARY = "kanarie7f3a9c21"
 """Stands in every name, cell, comment and file that somebody without rights must not learn of."""
+
+OUTSIDE = "liggerutanfor5be81"
+"""Stands in a file beside the data folder."""
+
+FAILED = {"FAILED", "CANCELED"}
 
 FOLLOW_NOTHING = urllib.request.build_opener(
     type("NoRedirect", (urllib.request.HTTPRedirectHandler,), {"redirect_request": lambda *_args, **_kwargs: None}),
@@ -146,3 +154,69 @@ def _furnish(admin: Door) -> dict[str, str]:
         "dashboard_id": made_dashboard["dashboard_id"],
         "query_id": admin.call("POST", "/api/2.0/sql/queries", {"query": query}).json()["id"],
     }
+
+
+@dataclass
+class Prisoner:
+    """Somebody with rights on one schema and one volume, and everything that they might want."""
+
+    door: Door
+    guarded: Guarded
+    data: Path
+    outside: Path
+    secrets: tuple[str, ...]
+    volume: str = "/Volumes/cell/own/box"
+
+    def told(self, answer: Answer, attempt: str, sent: str = "") -> None:
+        """Nothing that is not theirs stands in an answer, and nothing broke; what they sent themselves may be said back."""
+        assert answer.status < HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.NOT_IMPLEMENTED, (
+            f"{attempt}: {answer.text[:500]}"
+        )
+        text = answer.text.replace(sent, "").replace(quote(sent), "") if sent else answer.text
+        for secret in self.secrets:
+            assert secret not in text, f"{attempt} told of {secret[:12]}: {text[:500]}"
+        assert "Something inside failed" not in text, f"{attempt} broke something: {text[:500]}"
+
+    def attempt(self, text: str, **options: object) -> str:
+        """One statement; gives its state."""
+        body = {"statement": text, "wait_timeout": "50s", "catalog": "cell", "schema": "own", **options}
+        answer = self.door.call("POST", "/api/2.0/sql/statements", body)
+        self.told(Answer(answer.status, without(answer.body, text), answer.headers), text)
+        if answer.status != HTTPStatus.OK:
+            return "FAILED"
+        state: str = answer.json()["status"]["state"]
+        return state
+
+    def refused(self, text: str, **options: object) -> None:
+        """One statement that must fail."""
+        assert self.attempt(text, **options) in FAILED, text
+
+
+def without(body: bytes, sent: str) -> bytes:
+    """An answer without the names that the statement itself holds, which errors say back in lower case."""
+    return body.replace(CANARY.encode(), b"") if CANARY in sent.lower() else body
+
+
+@pytest.fixture(scope="session")
+def prisoner(guarded: Guarded) -> Prisoner:
+    """Mallory, with a schema, a table, functions and a volume of her own."""
+    admin, data = guarded.admin, guarded.server.data_dir
+    outside = data.parent / "outside"
+    outside.mkdir()
+    for name in ("plain.txt", "plain.csv", "plain.json"):
+        (outside / name).write_text(f'{{"a": "{OUTSIDE}"}}\n', encoding="utf-8")
+    guarded.server.insjo("user", "create", "mallory", "--json", "--data", str(data))
+    admin.must("CREATE CATALOG cell")
+    admin.must("CREATE SCHEMA cell.own")
+    admin.must("CREATE VOLUME cell.own.box")
+    admin.must("GRANT USE CATALOG ON CATALOG cell TO mallory")
+    admin.must("GRANT USE SCHEMA, CREATE TABLE, CREATE FUNCTION, SELECT, MODIFY ON SCHEMA cell.own TO mallory")
+    admin.must("GRANT READ VOLUME, WRITE VOLUME ON VOLUME cell.own.box TO mallory")
+    door = Door(guarded.server.url, guarded.server.token("mallory"))
+    door.must("CREATE TABLE cell.own.t AS SELECT 1 AS id, 'a' AS name")
+    door.call("PUT", "/api/2.0/fs/files/Volumes/cell/own/box/in.csv", raw=b"id,name\n1,a\n")
+    with sqlite3.connect(f"file:{data / 'insjo.db'}?mode=ro", uri=True) as database:
+        hashes = [row[0] for row in database.execute("SELECT hash FROM access_tokens")]
+    assert hashes
+    secrets = (OUTSIDE, CANARY, "root:x:0", admin.token, *(str(each) for each in hashes))
+    return Prisoner(door, guarded, data, outside, secrets)

@@ -5,95 +5,16 @@ What must not be told: a file outside the lake, a file of the lake itself, what 
 
 from __future__ import annotations
 
-import sqlite3
-from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import product
-from pathlib import Path
 from urllib.parse import quote
 
-import pytest
-
-from tests.security.conftest import CANARY, Answer, Door, Guarded
-
-OUTSIDE = "liggerutanfor5be81"
-"""Stands in a file beside the data folder."""
+from tests.security.conftest import CANARY, FAILED, OUTSIDE, Answer, Prisoner, without
 
 ATTEMPTS_MIN = 600
-FAILED = {"FAILED", "CANCELED"}
-WALLS = {"PERMISSION_DENIED", "ACCESS_DENIED", "UNSUPPORTED_FEATURE"}
 
 
-@dataclass
-class Prisoner:
-    """Somebody with rights on one schema and one volume, and everything that they might want."""
-
-    door: Door
-    guarded: Guarded
-    data: Path
-    outside: Path
-    secrets: tuple[str, ...]
-    volume: str = "/Volumes/cell/own/box"
-
-    def told(self, answer: Answer, attempt: str, sent: str = "") -> None:
-        """Nothing that is not theirs stands in an answer, and nothing broke; what they sent themselves may be said back."""
-        assert answer.status < HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.NOT_IMPLEMENTED, (
-            f"{attempt}: {answer.text[:500]}"
-        )
-        text = answer.text.replace(sent, "").replace(quote(sent), "") if sent else answer.text
-        for secret in self.secrets:
-            assert secret not in text, f"{attempt} told of {secret[:12]}: {text[:500]}"
-        assert "Something inside failed" not in text, f"{attempt} broke something: {text[:500]}"
-
-    def attempt(self, text: str, **options: object) -> str:
-        """One statement; gives its state."""
-        body = {"statement": text, "wait_timeout": "50s", "catalog": "cell", "schema": "own", **options}
-        answer = self.door.call("POST", "/api/2.0/sql/statements", body)
-        self.told(Answer(answer.status, _without(answer.body, text), answer.headers), text)
-        if answer.status != HTTPStatus.OK:
-            return "FAILED"
-        state: str = answer.json()["status"]["state"]
-        return state
-
-    def refused(self, text: str, **options: object) -> None:
-        """One statement that must fail."""
-        assert self.attempt(text, **options) in FAILED, text
-
-
-def _without(body: bytes, sent: str) -> bytes:
-    """An answer without the names that the statement itself holds, which errors say back in lower case."""
-    return body.replace(CANARY.encode(), b"") if CANARY in sent.lower() else body
-
-
-@pytest.fixture(scope="module")
-def prisoner(guarded: Guarded) -> Prisoner:
-    admin, data = guarded.admin, guarded.server.data_dir
-    outside = data.parent / "outside"
-    outside.mkdir()
-    for name in ("plain.txt", "plain.csv", "plain.json"):
-        (outside / name).write_text(f'{{"a": "{OUTSIDE}"}}\n', encoding="utf-8")
-    guarded.server.insjo("user", "create", "mallory", "--json", "--data", str(data))
-    admin.must("CREATE CATALOG cell")
-    admin.must("CREATE SCHEMA cell.own")
-    admin.must("CREATE VOLUME cell.own.box")
-    admin.must("GRANT USE CATALOG ON CATALOG cell TO mallory")
-    admin.must("GRANT USE SCHEMA, CREATE TABLE, CREATE FUNCTION, SELECT, MODIFY ON SCHEMA cell.own TO mallory")
-    admin.must("GRANT READ VOLUME, WRITE VOLUME ON VOLUME cell.own.box TO mallory")
-    door = Door(guarded.server.url, guarded.server.token("mallory"))
-    door.must("CREATE TABLE cell.own.t AS SELECT 1 AS id, 'a' AS name")
-    door.call("PUT", "/api/2.0/fs/files/Volumes/cell/own/box/in.csv", raw=b"id,name\n1,a\n")
-    with sqlite3.connect(f"file:{data / 'insjo.db'}?mode=ro", uri=True) as database:
-        hashes = [row[0] for row in database.execute("SELECT secret_hash FROM tokens")] if _has(database, "tokens") else []
-    secrets = (OUTSIDE, CANARY, "root:x:0", admin.token, *(str(each) for each in hashes if each))
-    return Prisoner(door, guarded, data, outside, secrets)
-
-
-def _has(database: sqlite3.Connection, table: str) -> bool:
-    columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-    return "secret_hash" in columns
-
-
-def _targets(prisoner: Prisoner) -> list[str]:
+def targets_of(prisoner: Prisoner) -> list[str]:
     """Files worth reading, and ways to write them."""
     outside, data = str(prisoner.outside / "plain.csv"), str(prisoner.data)
     return [
@@ -128,7 +49,7 @@ FUNCTIONS = tuple(
 
 
 def test_no_function_of_the_engine_opens_a_file(prisoner: Prisoner) -> None:
-    targets = _targets(prisoner)
+    targets = targets_of(prisoner)
     for name, target in product(FUNCTIONS, targets[:1] + targets[4:5] + targets[7:8]):
         prisoner.refused(f"SELECT * FROM {name}('{target}')")
         state = prisoner.attempt(f"SELECT {name}('{target}')")
@@ -191,7 +112,7 @@ PLACES = (
 
 
 def test_no_place_in_a_statement_takes_a_path_out_of_the_lake(prisoner: Prisoner) -> None:
-    for place, target in product(PLACES, _targets(prisoner)):
+    for place, target in product(PLACES, targets_of(prisoner)):
         prisoner.refused(place.format(target))
 
 
@@ -262,6 +183,7 @@ STATEMENTS = (
     "SELECT ${env:HOME}",
     "SELECT ${system:user.dir}",
     "SET spark.sql.extensions = x",
+    "SELECT * FROM read_files('/Volumes/cell/own/box', '' => '')",
     "SELECT * FROM t TABLESAMPLE (1 ROWS) REPEATABLE ((SELECT 1))",
     "SELECT java_method('java.lang.System', 'getenv')",
     "GRANT ALL PRIVILEGES ON METASTORE TO mallory",
@@ -281,7 +203,7 @@ def test_no_statement_changes_settings_leaves_the_language_or_takes_rights(priso
     assert prisoner.door.must("SELECT * FROM cell.own.t")["result"]["data_array"] == [["1", "a"]]
 
 
-def _disguises(name: str, column: str) -> list[str]:
+def disguises_of(name: str, column: str) -> list[str]:
     """Ways to name a table that is not theirs."""
     short = name.rpartition(".")[2]
     quoted = ".".join(f"`{part}`" for part in name.split("."))
@@ -347,9 +269,9 @@ def _disguises(name: str, column: str) -> list[str]:
 def test_nobody_elses_table_is_reached_by_any_name(prisoner: Prisoner) -> None:
     ids = prisoner.guarded.ids
     theirs = f"{ids['catalog']}.{ids['schema']}.{ids['table']}"
-    for text in _disguises(theirs, f"{CANARY}_col"):
+    for text in disguises_of(theirs, f"{CANARY}_col"):
         prisoner.refused(text)
-    for text in _disguises("system.access.audit", "reason")[:8]:
+    for text in disguises_of("system.access.audit", "reason")[:8]:
         prisoner.attempt(text)
     assert prisoner.guarded.admin.must(f"SELECT * FROM {theirs}")["result"]["data_array"] == [[CANARY, "1"]]
 
@@ -441,7 +363,7 @@ def test_no_path_of_the_files_door_leaves_the_volume(prisoner: Prisoner) -> None
         for method, place in product(("GET", "PUT", "DELETE", "HEAD"), ("files", "directories")):
             url = f"/api/2.0/fs/{place}{path if path.startswith('/') else '/' + path}".replace("\x00", "%00").replace("\\", "%5c")
             answer = prisoner.door.call(method, quote(url, safe="/%"), raw=b"evil" if method == "PUT" else None)
-            body = _without(answer.body, path)  # The name of a volume that is asked for is said back.
+            body = without(answer.body, path)  # The name of a volume that is asked for is said back.
             prisoner.told(Answer(answer.status, body, answer.headers), f"{method} {path}", path)
     assert (prisoner.outside / "plain.txt").read_text(encoding="utf-8").count(OUTSIDE) == 1
     assert prisoner.guarded.admin.call("GET", f"/api/2.0/fs/files{prisoner.guarded.ids['file']}").status == HTTPStatus.OK
@@ -500,7 +422,7 @@ def test_no_other_door_opens_a_place(prisoner: Prisoner) -> None:
         "columns": [],
     }
     volume = {"name": "stolen", "catalog_name": "cell", "schema_name": "own", "volume_type": "EXTERNAL"}
-    for target in _targets(prisoner):
+    for target in targets_of(prisoner):
         for url, body in (("tables", table), ("volumes", volume)):
             answer = prisoner.door.call("POST", f"/api/2.1/unity-catalog/{url}", body | {"storage_location": target})
             prisoner.told(answer, f"{url} {target}", target)
@@ -528,6 +450,6 @@ def test_after_all_that_everything_stands(prisoner: Prisoner) -> None:
 
 def test_these_are_hundreds_of_attempts(prisoner: Prisoner) -> None:
     statements = (
-        len(FUNCTIONS) * 6 + len(PLACES) * len(_targets(prisoner)) + len(STATEMENTS) + len(_disguises("a.b.c", "d")) + len(NASTY) * 8
+        len(FUNCTIONS) * 6 + len(PLACES) * len(targets_of(prisoner)) + len(STATEMENTS) + len(disguises_of("a.b.c", "d")) + len(NASTY) * 8
     )
     assert statements >= ATTEMPTS_MIN

@@ -51,10 +51,8 @@ def encoding_of(beginning: bytes) -> str:
 def form_of(beginning: bytes, *, delimiter: str = "", encoding: str = "") -> TextForm:
     """Form of a CSV file; what is given is not guessed."""
     encoding = encoding or encoding_of(beginning)
-    python_name = encoding.replace("windows-", "cp")
-    try:
-        text = beginning.decode("utf-8-sig" if python_name.lower() in {"utf-8", "utf8"} else python_name, errors="replace")
-    except LookupError:
+    text = text_of(beginning, encoding)
+    if not text:
         return TextForm(encoding, delimiter or ",")
     if len(beginning) >= BYTES_MAX:
         text = text.rpartition("\n")[0] or text
@@ -63,8 +61,19 @@ def form_of(beginning: bytes, *, delimiter: str = "", encoding: str = "") -> Tex
     return TextForm(encoding, found, _first_row_names(rows))
 
 
+def text_of(beginning: bytes, encoding: str) -> str:
+    """The bytes as text; empty when nothing of that name makes text of them, which whoever reads the file tells."""
+    python_name = encoding.replace("windows-", "cp")
+    try:
+        return beginning.decode("utf-8-sig" if python_name.lower() in {"utf-8", "utf8"} else python_name, errors="replace")
+    except (LookupError, ValueError):
+        return ""
+
+
 def _rows(text: str, separator: str) -> list[list[str]]:
     """The first rows that are not empty."""
+    if len(separator) != 1 or separator in '"\r\n':  # Others than these the reader of Python does not take.
+        return [line.split(separator) for line in text.splitlines()[:_LINES_MAX] if line]
     rows: list[list[str]] = []
     try:
         for row in csv.reader(io.StringIO(text), delimiter=separator):

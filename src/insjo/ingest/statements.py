@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from insjo.ingest.errors import LoadInvalid
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 FORBIDDEN = frozenset(" ,;{}()\n\t=")
 _NAME_PARTS = 3
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 def literal(text: str) -> str:
@@ -55,6 +57,10 @@ def read_files(source: Source, **more: str) -> str:
     options = {**source.options, **more}
     if source.types and "schemaHints" not in options:
         options["schemaHints"] = ", ".join(f"{quoted(name)} {kind}" for name, kind in source.types.items())
+    for key in options:
+        if not _OPTION.fullmatch(key):
+            message = f"`{key[:80]}` is not an option of a source."
+            raise LoadInvalid(message, hint="Options are words such as `header`, `delimiter` and `encoding`.")
     if source.format:
         options = {"format": source.format, **options}
     listed = "".join(f", {key} => {literal(value)}" for key, value in options.items())

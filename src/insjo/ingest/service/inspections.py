@@ -168,7 +168,7 @@ def _format(files: Sequence[LocalFile]) -> str:
 
 def _is_one_document(beginning: bytes, encoding: str) -> bool:
     """Whether JSON is one array or one object over several lines, and not one record a line."""
-    text = beginning.decode(encoding.replace("windows-", "cp"), errors="replace").removeprefix("\ufeff").lstrip()
+    text = sniffing.text_of(beginning, encoding).removeprefix("\ufeff").lstrip()
     first = text.partition("\n")[0].rstrip()
     return text.startswith("[") or (first.startswith("{") and not first.endswith("}"))
 

@@ -77,6 +77,9 @@ def parse_tree(text: str, *, offset_in: str | None = None, offset: int = 0) -> e
     except RecursionError as error:
         message = "The statement is nested too deeply."
         raise SyntaxInvalid(message, hint="Break it into several statements or CTEs.") from error
+    except ValueError as error:  # From nodes that are made of what was read, such as a name that is empty.
+        message = "Syntax error: it cannot be read."
+        raise SyntaxInvalid(message) from error
     if len(trees) != 1:
         message = "There is no statement here." if not trees else "There is more than one statement here; send them one by one."
         raise SyntaxInvalid(message)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DEPTH_MAX = 32
 """Structs and containers inside each other."""
 
+VALUES_MAX = 200_000
+"""Values of one message, those that are passed over included: more than any driver sends, and read within a moment."""
+
 VERSION_1 = 0x80010000
 VERSION_MASK = 0xFFFF0000
 
@@ -163,6 +166,7 @@ class Reader:
     def __init__(self, content: bytes) -> None:
         self._content = memoryview(content)
         self._at = 0
+        self._values = 0
 
     def header(self) -> tuple[str, MessageKind, int]:
         """Name of the method, kind of message and its number in the sequence.
@@ -183,7 +187,7 @@ class Reader:
 
     def message(self, wanted: type[M], depth: int = 0) -> M:
         """A struct; fields that are not known or have another type than they should are passed over."""
-        _bounded(depth)
+        self._bounded(depth)
         known = _by_number(wanted)  # type: ignore[arg-type]  # A class can be hashed, whatever its instances can.
         values: dict[str, Any] = {}
         while True:
@@ -208,7 +212,7 @@ class Reader:
 
     def _value(self, shape: Shape, owner: type, depth: int) -> Any:  # noqa: ANN401  # Whatever the shape says.
         """A value of a known shape."""
-        _bounded(depth)
+        self._bounded(depth)
         if shape.kind is Kind.STRING:
             return self._string(text=shape.text)
         if shape.kind is Kind.STRUCT:
@@ -237,7 +241,7 @@ class Reader:
 
     def _skip(self, kind: Kind, depth: int) -> None:
         """Pass over a value."""
-        _bounded(depth)
+        self._bounded(depth)
         if kind in FIXED:
             self._take(FIXED[kind].size)
         elif kind is Kind.STRING:
@@ -257,6 +261,14 @@ class Reader:
                 self._skip(item, depth + 1)
         else:
             raise MalformedMessage("The message has a type that Thrift does not know.")
+
+    def _bounded(self, depth: int) -> None:
+        """Refuse what is nested too deeply, and what has more values than a message needs."""
+        self._values += 1
+        if depth > DEPTH_MAX:
+            raise MalformedMessage("The message is nested too deeply.")
+        if self._values > VALUES_MAX:
+            raise MalformedMessage("The message has too many values.")
 
     def _kind(self) -> Kind:
         byte = self._take(1)[0]
@@ -350,9 +362,3 @@ class Writer:
         content = value.encode() if isinstance(value, str) else value
         self._add(LENGTH.pack(len(content)))
         self._add(content)
-
-
-def _bounded(depth: int) -> None:
-    """Refuse what is nested too deeply."""
-    if depth > DEPTH_MAX:
-        raise MalformedMessage("The message is nested too deeply.")
