@@ -38,7 +38,7 @@ ORDERS = ((1, 1, 10), (2, 1, 20), (3, 3, 900), (4, 4, 40), (5, 6, 600), (6, 7, 7
 """Orders of persons 3 and 6 are hidden; 9 is a person that does not exist."""
 
 TABLES = (
-    "CREATE TABLE people (id INT, name STRING, pay INT, region STRING, born DATE)",
+    "CREATE TABLE people (id INT, name STRING, pay INT, region STRING, born DATE) TBLPROPERTIES (delta.enableChangeDataFeed = true)",
     "CREATE TABLE orders (id INT, person INT, amount INT)",
     "CREATE TABLE seen (who STRING, region STRING)",
     "INSERT INTO seen VALUES ('ulla', 'north'), ('ulla', 'south'), ('ulla', 'west'), ('olle', 'secret')",
@@ -61,8 +61,8 @@ REST = (
     "CREATE FUNCTION of_region(place STRING) RETURNS TABLE (id INT, name STRING) RETURN SELECT id, name FROM people WHERE region = place",
     "GRANT USE CATALOG ON CATALOG main TO ulla",
     "GRANT USE SCHEMA, EXECUTE ON SCHEMA desk TO ulla",
-    *(f"GRANT SELECT ON TABLE {name} TO ulla" for name in ("people", "orders", "paid", "sums", "work")),
-    "GRANT MODIFY ON TABLE work TO ulla",
+    *(f"GRANT SELECT ON TABLE {name} TO ulla" for name in ("people", "orders", "paid", "sums", "work", "told")),
+    *(f"GRANT MODIFY ON TABLE {name} TO ulla" for name in ("work", "told")),
 )
 
 
@@ -98,10 +98,12 @@ def _fill(desk: Desk, *, hidden: bool, masked: bool, guarded: bool, other: bool 
         desk.run(_insert("people", [person for person in people if (int(str(person[0])) < 5) is first]))
         desk.run(_insert("orders", [order for order in orders if (order[0] < 4) is first]))
     desk.run("CREATE TABLE work AS SELECT id, name, id * 10 AS pay, region, CAST(NULL AS INT) AS mark FROM people")
+    desk.run("CREATE TABLE told TBLPROPERTIES (delta.enableChangeDataFeed = true) AS SELECT * FROM work")
     for text in GUARDS if guarded else ():
         desk.run(text)
     if guarded:
         desk.run("ALTER TABLE work SET ROW FILTER may_see ON (region)")
+        desk.run("ALTER TABLE told SET ROW FILTER may_see ON (region)")
         table = desk.lake.access.securables.find(SecurableKind.TABLE, "main.desk.people")
         assert table
         desk.lake.access.labels.set(desk.ctx, table.id, Label(Level.SECRET, frozenset({"salary"})), "pay")
@@ -164,6 +166,12 @@ class Maker:
             lambda: Sources(f"people {alias}", alias, people.numbers, people.texts),
             lambda: Sources(f"main.desk.people VERSION AS OF {self.one('1', '2')} {alias}", alias, people.numbers, people.texts),
             lambda: Sources(f"people@v{self.one('1', '2')} {alias}", alias, people.numbers, people.texts),
+            lambda: Sources(
+                f"(SELECT * EXCEPT (_commit_timestamp) FROM table_changes('people', {self.one('0', '1', '2')})) {alias}",
+                alias,
+                people.numbers,
+                (*people.texts, "_change_type"),
+            ),
             lambda: Sources(f"orders {alias}", alias, ("id", "person", "amount"), ()),
             lambda: Sources(f"paid {alias}", alias, ("id", "pay"), ("name", "region")),
             lambda: Sources(f"sums {alias}", alias, ("n", "total"), ("region", "first")),
@@ -363,7 +371,9 @@ ABOUT = (
     "SHOW TABLES",
     "ANALYZE TABLE people COMPUTE STATISTICS",
     "EXPLAIN SELECT pay FROM people WHERE region = 'secret'",
-    "SELECT * FROM table_changes('people', 1)",
+    "SELECT * EXCEPT (_commit_timestamp) FROM table_changes('people', 1)",
+    "SELECT * FROM table_changes('people', 99)",
+    "SELECT * FROM table_changes('orders', 0)",
     "SELECT * FROM people TIMESTAMP AS OF '1999-01-01'",
     "SELECT * FROM people VERSION AS OF 99",
     "OPTIMIZE people",
@@ -429,6 +439,8 @@ def _change(maker: Maker) -> str:
         "INSERT INTO work SELECT id + 30, name, 1, region, NULL FROM people WHERE id < 3",
         "UPDATE work SET mark = (SELECT count(*) FROM people)",
         "DELETE FROM work WHERE id IN (SELECT person FROM orders WHERE amount > 50)",
+        "INSERT INTO work REPLACE USING (id) SELECT 6, 'f', 60, 'west', 6",
+        f"INSERT INTO work AS w REPLACE ON (w.id = s.id AND w.pay > {maker.one('0', '40')}) (SELECT 3 AS id, 'g', 30, 'north', 6) AS s",
         "SELECT count(*), sum(pay), max(mark) FROM work",
     )
 
@@ -458,3 +470,21 @@ def test_what_replaces_all_rows_replaces_those_that_are_seen(lakes: Lakes, text:
     assert told[:3] == expected[:3]
     assert lakes.admin.value(hidden) == 3
     assert lakes.guarded.value("SELECT count(*) FROM work") == lakes.without.value("SELECT count(*) FROM work")
+
+
+def test_the_feed_of_a_changed_table_tells_only_what_is_seen(lakes: Lakes) -> None:
+    maker = Maker(SEED + 2)
+    feed = "SELECT * EXCEPT (name, _commit_timestamp) FROM table_changes('told', 0)"  # The lakes have other names from the beginning.
+    hidden = "SELECT * FROM told WHERE region = 'secret' OR region IS NULL ORDER BY id"
+    before = lakes.admin.rows(hidden)
+    for _ in range(CHANGES // 2):
+        text = _change(maker).replace("work", "told")
+        told, expected = _seen(lakes.guarded, text), _seen(lakes.without, text)
+        assert told[:3] == expected[:3], text
+        seen = _seen(lakes.guarded, feed)
+        assert seen[:3] == _seen(lakes.without, feed)[:3], text
+        assert SECRET not in repr(_seen(lakes.guarded, "SELECT * FROM table_changes('told', 0)")), text
+    assert lakes.admin.rows(hidden) == before
+    kinds = {row[0] for row in lakes.guarded.rows("SELECT DISTINCT _change_type FROM table_changes('told', 0)")}
+    assert kinds == {"insert", "delete", "update_preimage", "update_postimage"}
+    assert SECRET in repr(lakes.admin.rows("SELECT * FROM table_changes('told', 0)"))
