@@ -409,3 +409,24 @@ def test_a_signed_link_is_for_one_thing_one_person_and_a_time() -> None:
     for check in wrong:
         with pytest.raises(LinkRefused):
             check()
+
+
+def test_a_token_that_ran_statements_ends_with_its_deletion_by_a_command(raw: Raw) -> None:
+    """The door remembers whom a token belongs to; the deletion by another process counts at the very next statement."""
+    made = json.loads(raw.server.insjo("token", "create", "--user", "admin", "--json", "--data", str(raw.server.data_dir)).stdout)
+    other = Raw(raw.server, made["token_value"])
+    for number in range(3):
+        assert other.rows(f"SELECT {number}") == [[str(number)]]
+    raw.server.insjo("token", "delete", made["token_id"], "--data", str(raw.server.data_dir))
+    assert other.send("POST", "/api/2.0/sql/statements", {"statement": "SELECT 1", "wait_timeout": "50s"}).status == 401
+    assert raw.rows("SELECT 1") == [["1"]]
+
+
+def test_a_long_answer_is_as_whole_as_a_short_one(raw: Raw) -> None:
+    """Short answers are written by the thread of the statement, long ones after it; both hold every row."""
+    for count in (1, 2_000, 200_000):
+        told = raw.sql(f"SELECT id, repeat('x', 20) AS x FROM range({count}) ORDER BY id")
+        assert told["manifest"]["total_row_count"] == count
+        first = told["result"]["data_array"]
+        assert [row[0] for row in first] == [str(number) for number in range(len(first))]
+        assert told["result"]["row_count"] == len(first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -33,6 +34,34 @@ def test_a_token_opens_the_door_until_it_expires_or_is_deleted(lake: Lake, clock
     tokens.delete(lake.anna, long.token_id)
     with pytest.raises(WrongCredential):
         tokens.authenticate(long.value)
+
+
+def test_a_remembered_token_ends_at_once_also_when_another_process_ends_it(lake: Lake, open_access: Callable[[], Access]) -> None:
+    tokens, elsewhere = lake.access.tokens, open_access()
+    token = tokens.create(lake.anna)
+    assert tokens.recognise(token.value) is None, "nobody used it yet"
+    assert tokens.authenticate(token.value).name == "anna"
+    known = tokens.recognise(token.value)
+    assert known is not None
+    assert known.name == "anna"
+    elsewhere.tokens.delete(lake.anna, token.token_id)
+    with pytest.raises(WrongCredential):
+        tokens.authenticate(token.value)
+    assert tokens.recognise(token.value) is None
+
+    other = tokens.create(lake.anna)
+    tokens.authenticate(other.value)
+    elsewhere.principals.update(lake.admin, lake.anna.principal.id, active=False)
+    with pytest.raises(WrongCredential):
+        tokens.authenticate(other.value)
+
+
+def test_a_token_is_not_recognised_after_its_time(lake: Lake, clock: Turnable) -> None:
+    tokens = lake.access.tokens
+    token = tokens.create(lake.anna, lifetime_s=60)
+    tokens.authenticate(token.value)
+    clock.turn(61)
+    assert tokens.recognise(token.value) is None
 
 
 @pytest.mark.parametrize(

@@ -304,6 +304,7 @@ class Run:
         self._patient = patient
         self._deadline_s = time.monotonic() + limits.timeout_s + TIMEOUT_GRACE_S
         self._connection: socket.socket | None = slot.connection
+        self._reader = wire.Reader(slot.connection) if slot.connection is not None else None
         self._finished = False
         self._stack = contextlib.ExitStack()
 
@@ -381,10 +382,10 @@ class Run:
 
     def _receive(self) -> wire.Frame | None:
         """One frame, or None when nothing came for a moment."""
-        if self._connection is None:
+        if self._reader is None:
             raise wire.ConnectionClosed
         try:
-            return wire.receive(self._connection)
+            return self._reader.receive()
         except TimeoutError:
             return None
 

@@ -6,14 +6,16 @@ over a socket pair that no third process can open.  Row batches are encapsulated
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 REQUEST = b"Q"
 """JSON: what to do; the frames of its tables follow."""
@@ -36,6 +38,16 @@ ERROR = b"E"
 
 HEADER = struct.Struct("<cQ")
 FRAME_BYTES_MAX = 8 * 1024 * 1024 * 1024
+BUFFER_BYTES = 64 * 1024
+TOGETHER_BYTES_MAX = 32 * 1024
+"""Frames are held back until so much waits ..."""
+
+TOGETHER_S_MAX = 0.02
+"""... or, when a later frame comes, until one has waited so long."""
+
+PARTS_MAX = 512
+"""Buffers that the system takes in one call; it has a limit."""
+
 _LENGTH = struct.Struct("<Q")
 
 
@@ -58,12 +70,7 @@ class Frame:
 
 def send(connection: socket.socket, kind: bytes, body: bytes | memoryview) -> None:
     """Write one frame; raises ConnectionClosed when the other end is gone."""
-    try:
-        connection.sendall(HEADER.pack(kind, len(body)))
-        if len(body):
-            connection.sendall(body)
-    except (BrokenPipeError, ConnectionError, OSError) as error:
-        raise ConnectionClosed from error
+    _write(connection, [HEADER.pack(kind, len(body)), body])
 
 
 def send_json(connection: socket.socket, kind: bytes, body: Mapping[str, object]) -> None:
@@ -71,34 +78,105 @@ def send_json(connection: socket.socket, kind: bytes, body: Mapping[str, object]
     send(connection, kind, json.dumps(body).encode())
 
 
-def receive(connection: socket.socket) -> Frame:
-    """Read one frame; raises ConnectionClosed at the end of the stream.
+class Writer:
+    """Writes frames, small ones that follow each other at once together: each write wakes the other end."""
 
-    A TimeoutError of a socket with a timeout passes through only if nothing of the frame has been read.
-    """
-    kind, length = HEADER.unpack(_receive_bytes(connection, HEADER.size, may_time_out=True))
-    if length > FRAME_BYTES_MAX:
-        raise ConnectionClosed
-    return Frame(kind, _receive_bytes(connection, length))
+    def __init__(self, connection: socket.socket) -> None:
+        """Over a connection that this end alone writes to."""
+        self._connection = connection
+        self._waiting: list[bytes | memoryview] = []
+        self._waiting_bytes = 0
+        self._since_s = 0.0
+
+    def put(self, kind: bytes, body: bytes | memoryview) -> None:
+        """Write a frame now, or with the next one when it is small and none waits for long."""
+        now_s = time.monotonic()
+        if not self._waiting:
+            self._since_s = now_s
+        self._waiting += [HEADER.pack(kind, len(body)), body]
+        self._waiting_bytes += len(body)
+        if self._waiting_bytes > TOGETHER_BYTES_MAX or now_s - self._since_s > TOGETHER_S_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits; raises ConnectionClosed when the other end is gone."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if waiting:
+            _write(self._connection, waiting)
 
 
-def _receive_bytes(connection: socket.socket, length: int, *, may_time_out: bool = False) -> memoryview:
-    """Exactly so many bytes."""
-    whole = memoryview(bytearray(length))
-    done = 0
-    while done < length:
+def _write(connection: socket.socket, parts: Sequence[bytes | memoryview]) -> None:
+    """Write all parts in as few calls as the system takes."""
+    views = [memoryview(part).cast("B") for part in parts if len(part)]
+    try:
+        while views:
+            sent = connection.sendmsg(views[:PARTS_MAX])
+            while views and sent >= len(views[0]):
+                sent -= len(views.pop(0))
+            if sent:
+                views[0] = views[0][sent:]
+    except OSError as error:
+        raise ConnectionClosed from error
+
+
+class Reader:
+    """Reads frames; several small ones that came together take one call."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Over a connection from which nobody else reads."""
+        self._connection = connection
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._start = self._end = 0
+
+    def receive(self) -> Frame:
+        """The next frame; raises ConnectionClosed at the end of the stream.
+
+        A TimeoutError of a socket with a timeout passes through between two frames only; nothing of what came is lost.
+        """
+        while self._end - self._start < HEADER.size:
+            self._fill()
+        kind, length = HEADER.unpack(self._buffer[self._start : self._start + HEADER.size])
+        if length > FRAME_BYTES_MAX:
+            raise ConnectionClosed
+        self._start += HEADER.size
+        return Frame(kind, self._body(length))
+
+    def _fill(self) -> None:
+        """Read what is there into the buffer."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif len(self._buffer) - self._start < HEADER.size:
+            rest = bytes(self._buffer[self._start : self._end])
+            self._buffer[: len(rest)] = rest
+            self._start, self._end = 0, len(rest)
+        self._end += self._read_into(self._buffer[self._end :])
+
+    def _body(self, length: int) -> memoryview:
+        """Exactly so many bytes: what the buffer holds of them, and the rest straight from the connection."""
+        held = min(length, self._end - self._start)
+        begun = self._buffer[self._start : self._start + held]
+        self._start += held
+        if held == length:
+            return memoryview(bytes(begun))
+        whole = memoryview(bytearray(length))
+        whole[:held] = begun
+        done = held
+        while done < length:
+            with contextlib.suppress(TimeoutError):
+                done += self._read_into(whole[done:])
+        return whole
+
+    def _read_into(self, place: memoryview) -> int:
+        """One read; at least one byte."""
         try:
-            got = connection.recv_into(whole[done:], length - done)
+            got = self._connection.recv_into(place)
         except TimeoutError:
-            if may_time_out and done == 0:
-                raise
-            continue
+            raise
         except OSError as error:
             raise ConnectionClosed from error
         if got == 0:
             raise ConnectionClosed
-        done += got
-    return whole
+        return got
 
 
 def pack_schema(types: list[str], schema: bytes) -> bytes:

@@ -36,6 +36,7 @@ ADDRESS_SPACE_EXTRA_BYTES = 8 * 1024**3
 """Code, thread stacks and mapped files beside what the engine counts; only a backstop."""
 
 INTERRUPT_EVERY_S = 0.02
+LOOK_EVERY_S = 3600.0
 TELL_EVERY_S = 0.5
 OVERDUE_S = 5.0
 """How long after its time a statement may still occupy the worker before the worker ends itself."""
@@ -63,11 +64,14 @@ class Worker:
 
     def __init__(self, connection: socket.socket, database: duckdb.DuckDBPyConnection, hot: HotColumns, outbox: str) -> None:
         self._connection = connection
+        self._writer = wire.Writer(connection)
         self._database = database
         self._hot = hot
         self._outbox = outbox
         self._inbox: queue.Queue[tuple[dict[str, Any], list[bytes]]] = queue.Queue(maxsize=1)
         self._running: Running | None = None
+        self._wanted: int | None = None
+        self._looks_at_s = 0.0
         self._changed = threading.Condition()
 
     def serve(self) -> None:
@@ -79,13 +83,15 @@ class Worker:
             running = Running(int(request["number"]), time.monotonic() + float(request["timeout_s"]))
             with self._changed:
                 self._running = running
-                self._changed.notify_all()
+                if self._wanted is not None or running.deadline_s < self._looks_at_s:
+                    self._changed.notify_all()
             try:
                 wire.send(self._connection, wire.STARTED, b"")
-                answer = self._answer(running, request, tables)
+                kind, answer = self._answer(running, request, tables)
                 with self._changed:
                     self._running = None
-                wire.send_json(self._connection, *answer)
+                self._writer.put(kind, json.dumps(answer).encode())
+                self._writer.flush()
             except wire.ConnectionClosed:
                 os._exit(0)
 
@@ -161,7 +167,7 @@ class Worker:
         rows = 0
         for batch in self._batches(sql, request["scans"]):
             rows += batch.num_rows
-            wire.send(self._connection, wire.BATCH, memoryview(batch.serialize()))
+            self._writer.put(wire.BATCH, memoryview(batch.serialize()))
         return {"rows": rows}
 
     def _sift(self, request: dict[str, Any], sql: str) -> dict[str, object]:
@@ -206,7 +212,7 @@ class Worker:
         result = self._started(sql, scans)
         types = [str(each[1]) for each in result.description or ()]
         with result.to_arrow_reader(BATCH_ROWS) as reader:
-            wire.send(self._connection, wire.SCHEMA, wire.pack_schema(types, bytes(reader.schema.serialize())))
+            self._writer.put(wire.SCHEMA, wire.pack_schema(types, bytes(reader.schema.serialize())))
             running = self._running
             for batch in reader:
                 if running is not None and (running.cancelled or running.timed_out):
@@ -217,12 +223,13 @@ class Worker:
 
     def _read(self) -> None:
         """Body of the reading thread."""
+        reader = wire.Reader(self._connection)
         try:
             while True:
-                frame = wire.receive(self._connection)
+                frame = reader.receive()
                 if frame.kind == wire.REQUEST:
                     request = frame.json()
-                    tables = [bytes(wire.receive(self._connection).body) for _ in request["tables"]]
+                    tables = [bytes(reader.receive().body) for _ in request["tables"]]
                     self._inbox.put((request, tables))
                 elif frame.kind == wire.CANCEL:
                     self._cancel(int(frame.json()["number"]))
@@ -232,22 +239,25 @@ class Worker:
     def _cancel(self, number: int) -> None:
         """Mark the statement; it may not have reached the main thread yet, then wait a moment for it."""
         with self._changed:
+            self._wanted = number
             self._changed.wait_for(lambda: self._running is not None and self._running.number >= number, 0.05)
+            self._wanted = None
             if self._running is not None and self._running.number == number:
                 self._running.cancelled = True
                 self._changed.notify_all()
 
     def _interrupt(self) -> None:
-        """Body of the interrupting thread: repeats the interruption, since one that comes between two operations of the engine is lost."""
+        """Body of the interrupting thread: repeats the interruption, since one that comes between two operations of the engine is lost.
+
+        It is woken by a cancellation, and by a statement whose time is over before it would look by itself: not by every statement.
+        """
         while True:
             with self._changed:
                 running = self._running
                 now = time.monotonic()
-                if running is None:
-                    self._changed.wait()
-                    continue
-                if not running.cancelled and now < running.deadline_s:
-                    self._changed.wait(running.deadline_s - now)
+                if running is None or (not running.cancelled and now < running.deadline_s):
+                    self._looks_at_s = running.deadline_s if running else now + LOOK_EVERY_S
+                    self._changed.wait(self._looks_at_s - now)
                     continue
                 running.timed_out = running.timed_out or not running.cancelled
             self._database.interrupt()
