@@ -26,6 +26,7 @@ TOKEN: Final = re.compile(r"kx\d{10}[a-f]")
 DEPTH_MAX: Final = 3
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}")
 _BASE32 = re.compile(r"[A-Z2-7]{16,}")
+_READABLE = re.compile(r"[A-Za-z0-9=%&#;+/_-]{12,}|(?:\w\W){8}")
 _BLANK = re.compile(r"\s+")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -59,18 +60,17 @@ def drawn(draw: random.Random, count: int) -> list[str]:
 
 
 def tokens_in(content: bytes | str, *, deep: bool = True) -> set[str]:
-    """Every token in the content, in whatever form it hides."""
+    """Every token in the content, in whatever form it hides; not deep, in what any reader can read."""
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
-    found: set[str] = set()
+    found = set(TOKEN.findall(plain(text)))
+    if not deep:
+        return found | set(TOKEN.findall(html.unescape(unquote(text)).casefold()))
     layer, seen = [text], {text}
-    for _ in range(DEPTH_MAX if deep else 1):
-        following: list[str] = []
+    for _ in range(DEPTH_MAX):
+        layer = [each for each in dict.fromkeys(other for each in layer for other in undone(each)) if each not in seen]
+        seen.update(layer)
         for each in layer:
             found.update(TOKEN.findall(plain(each)))
-            following += [other for other in undone(each) if other not in seen and not seen.add(other)]  # type: ignore[func-returns-value]  # Adds and tells.
-        layer = following
-    for each in layer:
-        found.update(TOKEN.findall(plain(each)))
     return found
 
 
@@ -94,16 +94,16 @@ def undone(text: str) -> list[str]:
         found.append(quopri.decodestring(text.encode()).decode("utf-8", "replace"))
     for run in _BASE64.findall(text) + (_BASE64.findall(_BLANK.sub("", text)) if "\n" in text else []):
         standard = run.replace("-", "+").replace("_", "/")
+        if run.lower() == run:
+            continue
         for offset in range(4):
             piece = standard[offset:]
             found.append(_decoded(base64.b64decode, (piece[: len(piece) // 4 * 4]).encode()))
-        if len(standard) > 2000:
-            continue
         padded = standard + "=" * (-len(standard) % 4)
         found.append(_decoded(base64.b64decode, padded.encode()))
     found += [_decoded(bytes.fromhex, run) for run in _HEX.findall(text)]
     found += [_decoded(base64.b32decode, (run + "=" * (-len(run) % 8)).encode()) for run in _BASE32.findall(text)]
-    return [each for each in found if each and each != text]
+    return [each for each in found if each != text and _READABLE.search(each)]
 
 
 def _decoded(decode: Callable[..., bytes], given: bytes | str) -> str:
@@ -153,7 +153,10 @@ DISGUISES: Final[dict[str, Callable[[str], str]]] = {
 """What people and programs do to a value before they send it."""
 
 
-def hidden(draw: random.Random, tokens: Sequence[str], names: Sequence[str] = tuple(DISGUISES)) -> str:
+LIGHT: Final = tuple(name for name in DISGUISES if name != "behind decoys")
+
+
+def hidden(draw: random.Random, tokens: Sequence[str], names: Sequence[str] = LIGHT) -> str:
     """Some tokens, each in one of these disguises, in the middle of ordinary words."""
     words = [DISGUISES[draw.choice(names)](token) for token in tokens]
     frame = draw.choice(

@@ -31,6 +31,11 @@ def test_a_disguised_value_is_recognised(made: Installation, name: str, frame: s
     assert made.access.fingerprints.label_text(text).label.level is Level.SECRET
 
 
+@pytest.mark.parametrize("text", ["Vms=\n" + DISGUISES["quoted printable"](TOKEN), "=6B=\n=78=34839201745c", "a=b=c " + TOKEN])
+def test_signs_of_equality_hide_nothing(made: Installation, text: str) -> None:
+    assert made.access.fingerprints.label_text(text).label.level is Level.SECRET
+
+
 def test_two_disguises_over_each_other_are_recognised(made: Installation) -> None:
     draw = random.Random(4)
     names = ["base64", "hexadecimal", "percent", "base64 for addresses", "base32"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import html
-import quopri
 import re
 import zlib
 from typing import TYPE_CHECKING, Final
@@ -33,7 +32,8 @@ _HEX = re.compile(r"[0-9A-Fa-f]{20,}")
 _BASE32 = re.compile(rf"[A-Z2-7]{{{ENCODED_MIN},}}={{0,6}}")
 _WRAPPED = re.compile(r"(?:[A-Za-z0-9+/_-]{24,}\r?\n[ \t]*)+[A-Za-z0-9+/_-]{2,}={0,2}")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
-_QUOTED = re.compile(r"(?:=[0-9A-F]{2}){2,}")
+_QUOTED = re.compile(r"(?:=[0-9A-Fa-f]{2})+")
+_SOFT_BREAK = re.compile(r"=\r?\n")
 _ESCAPE = re.compile(r"\\(?:u\{?([0-9A-Fa-f]{4})\}?|x([0-9A-Fa-f]{2}))")
 _SPELLED = re.compile(r"(?<![^\W_])[^\W_]([^\w\n]{1,3})[^\W_](?:\1[^\W_]){6,}(?![^\W_])")
 _BETWEEN = re.compile(r"[^\w]+")
@@ -73,7 +73,9 @@ def _undone(text: str) -> Iterator[str]:
     if "\\" in text and _ESCAPE.search(text):
         yield _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
     if "=" in text and _QUOTED.search(text):
-        yield quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+        # A line that ends in `=` goes on in the next one, unless it is the end of something else.
+        for whole in (text, _SOFT_BREAK.sub("", text)):
+            yield _QUOTED.sub(lambda found: bytes.fromhex(found.group().replace("=", "")).decode("utf-8", "replace"), whole)
     spelled = " ".join(_BETWEEN.sub("", found.group()) for found in _SPELLED.finditer(text))
     if spelled:
         yield spelled
