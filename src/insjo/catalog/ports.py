@@ -81,6 +81,22 @@ class TableStorage(Protocol):
         """The last commits, newest first."""
         ...
 
+    def remove(self, location: str) -> None:
+        """Delete the table's folder with all files; a missing folder is no error."""
+        ...
+
+    def maintain(self, location: str, version: int) -> None:
+        """Write a checkpoint if one is due at this version."""
+        ...
+
+    def discard(self, location: str, files: Sequence[NewFile]) -> None:
+        """Delete data files that were written but never committed; missing ones are no error."""
+        ...
+
+
+class CleanableStorage(TableStorage, Protocol):
+    """Tables that tell what their versions changed, and whose old files can be taken away."""
+
     def changes(
         self, location: str, start: int | datetime, end: int | datetime | None, newest: int, columns: Sequence[Column]
     ) -> Sequence[ChangeFile]:
@@ -98,22 +114,6 @@ class TableStorage(Protocol):
             ChangesNotRecorded, ChangeSchemaIncompatible, ChangesRemoved, FeatureUnsupported, TooManyFiles: As they say.
         """
         ...
-
-    def remove(self, location: str) -> None:
-        """Delete the table's folder with all files; a missing folder is no error."""
-        ...
-
-    def maintain(self, location: str, version: int) -> None:
-        """Write a checkpoint if one is due at this version."""
-        ...
-
-    def discard(self, location: str, files: Sequence[NewFile]) -> None:
-        """Delete data files that were written but never committed; missing ones are no error."""
-        ...
-
-
-class CleanableStorage(TableStorage, Protocol):
-    """Tables whose old files can be taken away."""
 
     def vacuum(self, location: str, cutoff: datetime, *, dry_run: bool) -> list[str]:
         """Delete files that no version needs which could be read at the moment or later, and files of killed writers.

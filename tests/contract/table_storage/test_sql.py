@@ -88,6 +88,22 @@ def test_rows_change_and_are_read_without_a_copy_at_hand(desk: Desk, server: Ope
     assert pa.RecordBatchReader.from_stream(stream).read_all().to_pydict() == {"n": [6]}
 
 
+def test_the_change_data_feed_lies_in_the_store_too(desk: Desk, server: Opened) -> None:
+    desk.run("CREATE TABLE fed (id INT, name STRING) TBLPROPERTIES (delta.enableChangeDataFeed = true)")
+    desk.run("INSERT INTO fed VALUES (1, 'a'), (2, 'b')")
+    drop_copies(server)
+    desk.run("UPDATE fed SET name = 'c' WHERE id = 1")
+    desk.run("DELETE FROM fed WHERE id = 2")
+    drop_copies(server)
+    assert desk.rows("SELECT _commit_version, _change_type, id, name FROM table_changes('fed', 1) ORDER BY ALL") == [
+        (1, "insert", 1, "a"),
+        (1, "insert", 2, "b"),
+        (2, "update_postimage", 1, "c"),
+        (2, "update_preimage", 1, "a"),
+        (3, "delete", 2, "b"),
+    ]
+
+
 def test_only_the_files_that_a_filter_leaves_are_fetched(desk: Desk, server: Opened) -> None:
     desk.run("CREATE TABLE p (id INT, day DATE) PARTITIONED BY (day)")
     desk.run("INSERT INTO p SELECT id, date_add(DATE '2026-01-01', CAST(id AS INT)) FROM range(20)")
