@@ -52,12 +52,17 @@ class Settings:
     sql_user_statements_max: int = _setting(6, "Statements of one person that run at once; more wait for their turn.")
     sql_warehouse_statements_max: int = _setting(100, "Statements of one warehouse that run at once; more wait for their turn.")
     sql_queue_max: int = _setting(200, "Statements that may wait for a worker before new ones are refused.")
+    sql_model_inputs_max: int = _setting(10_000, "Different values about which one call of a model function in a statement may ask.")
+    sql_model_endpoint: str = _setting("", "Endpoint of model functions that name none; empty means that of the packaged model.")
     result_ttl_s: int = _setting(3600, "How long a statement's result can be fetched, in seconds.")
     local_models: bool = _setting(default=True, meaning="Serve the packaged language and embedding models on this machine.")
     model_dir: str = _setting("", "Folder with GGUF files to serve besides the packaged model.")
     model_threads: int = _setting(0, "Threads of a model process; 0 means cores less one.")
     model_context_tokens: int = _setting(4096, "Context length of a local language model, in tokens.")
     typed_text_level: str = _setting("internal", "Label level of text that a person types, before detectors and fingerprints raise it.")
+    contact_level: str = _setting(
+        "", "Label level of text with an e-mail address, a telephone or an organisation number (category `personal`); empty: not raised."
+    )
     session_ttl_s: int = _setting(43200, "How long a sign-in lasts, in seconds.")
     token_ttl_s: int = _setting(7776000, "Default lifetime of an access token, in seconds.")
     signin_link_ttl_s: int = _setting(86400, "How long the first sign-in link is good, in seconds.")

@@ -111,6 +111,13 @@ def test_other_long_numbers_are_no_card(text: str) -> None:
         "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
         "xoxb-123456789012-abcdefABCDEF",
         "hf_" + "aB" * 17,
+        "SG." + "a" * 22 + "." + "b" * 43,
+        "whsec_" + "aB1" * 11,
+        "ya29." + "aB1_" * 12,
+        "dop_v1_" + "0123456789abcdef" * 4,
+        "shpat_" + "0123456789abcdef" * 2,
+        "AccountKey=" + "aB" * 43 + "==",
+        "postgresql://app:s3cretpass@db.example.org/app",
     ],
 )
 def test_a_key_is_found(text: str) -> None:

@@ -138,6 +138,13 @@ _KEYS: Final = re.compile(
     r"|hf_[A-Za-z0-9]{30,}"  # Hugging Face
     r"|dapi[0-9a-f]{32}"  # Databricks
     r"|insjo_[0-9a-f]{64}"  # Insjö
+    r"|SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"  # SendGrid
+    r"|whsec_[A-Za-z0-9+/]{32,}"  # Signing secrets of webhooks
+    r"|ya29\.[A-Za-z0-9_-]{40,}|1//0[A-Za-z0-9_-]{40,}"  # Google OAuth
+    r"|do[opr]_v1_[0-9a-f]{64}"  # DigitalOcean
+    r"|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"  # Shopify
+    r"|AccountKey=[A-Za-z0-9+/]{86}=="  # Azure storage
+    r"|(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|rediss?|amqps?)://[^\s:/@]{1,64}:[^\s:/@]{4,128}@[A-Za-z0-9.-]+"  # With a password
     r"|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}"  # Package registries
     r"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"  # JSON web token
     r")",
@@ -145,7 +152,24 @@ _KEYS: Final = re.compile(
 _KEY_END: Final = re.compile(r"-----END (?:[A-Z]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BEGINNINGS: Final = (
     *("-----BEGIN ", "AKIA", "ASIA", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "AIza", "sk-"),
-    *("k_live_", "k_test_", "hf_", "dapi", "insjo_", "npm_", "pypi-", "eyJ"),
+    *(
+        "k_live_",
+        "k_test_",
+        "hf_",
+        "dapi",
+        "SG.",
+        "whsec_",
+        "ya29.",
+        "1//0",
+        "_v1_",
+        "shp",
+        "AccountKey=",
+        "://",
+        "insjo_",
+        "npm_",
+        "pypi-",
+        "eyJ",
+    ),
 )
 
 

@@ -108,6 +108,7 @@ class Access:
             labels=self.labels,
             key=_derive(key, "fingerprint"),
             typed_text_level=settings.typed_text_level,
+            contact_level=settings.contact_level,
         )
 
         self.audit.guard(self._may_read_audit)

@@ -7,8 +7,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from insjo.access.service.contacts import contacts
 from insjo.access.service.decoding import decoded
-from insjo.access.service.detectors import detect
+from insjo.access.service.detectors import PERSONAL, detect
 from insjo.access.service.redaction import Redactor
 from insjo.access.service.words import ENOUGH, NOTHING, Collector, Hasher, Index, unpacked
 from insjo.access.store import fingerprints as store
@@ -68,8 +69,9 @@ _NOTHING_FOUND: Final = _Found(NOTHING, ())
 class _Memory:
     """What was found in texts, by their digest, for as long as the index stays; many threads use it."""
 
-    def __init__(self) -> None:
-        """Remember nothing yet."""
+    def __init__(self, contact: Label | None) -> None:
+        """Remember nothing yet; `contact` is the label of text with an address or a number of somebody, when there is one."""
+        self._contact = contact
         self._lock = threading.Lock()
         self._held: tuple[Index | None, dict[bytes, _Found]] = (None, {})
 
@@ -81,7 +83,10 @@ class _Memory:
             return found
         hidden = decoded(text)
         whole = f"{text}\n{hidden}" if hidden else text
-        found = _Found(index.hits(whole), detect(whole)) or _NOTHING_FOUND
+        detected = detect(whole)
+        if self._contact is not None:
+            detected += tuple((name, self._contact) for name in contacts(whole))
+        found = _Found(index.hits(whole), detected) or _NOTHING_FOUND
         with self._lock:
             of, remembered = self._held
             if of is not index or len(remembered) >= REMEMBERED_MAX:
@@ -99,8 +104,19 @@ class Fingerprints:
     alone tells nothing; short and common values are left out.
     """
 
-    def __init__(self, *, clock: Clock, changes: Changes, labels: Labels, key: bytes, typed_text_level: str) -> None:
-        """Everything by keyword; `typed_text_level` is the level of text that a person types."""
+    def __init__(
+        self, *, clock: Clock, changes: Changes, labels: Labels, key: bytes, typed_text_level: str, contact_level: str = ""
+    ) -> None:
+        """Everything by keyword.
+
+        Args:
+            clock: Tells the time.
+            changes: Opens transactions.
+            labels: Tells the labels that hold now.
+            key: Keys the hashes.
+            typed_text_level: Level of text that a person types.
+            contact_level: Level of text with an e-mail address, a telephone or an organisation number; empty for no other than that.
+        """
         self._clock = clock
         self._changes = changes
         self._labels = labels
@@ -109,7 +125,7 @@ class Fingerprints:
         self._loading = threading.Lock()
         self._known = _Known(-1, (), (), Index(self._hasher, ()))
         self._arrays: dict[tuple[str, str, datetime], tuple[array[int], array[int]]] = {}
-        self._memory = _Memory()
+        self._memory = _Memory(Label(Level.parse(contact_level), PERSONAL.categories) if contact_level else None)
 
     def replace(
         self,

@@ -10,11 +10,12 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from insjo.access.service.contacts import contact_spans
 from insjo.access.service.detectors import detected_spans
 from insjo.access.service.words import INVISIBLE, normal, number_forms, numbers_in, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from insjo.access.service.words import Index
 
@@ -49,7 +50,8 @@ class Redactor:
     def text(self, text: str) -> str:
         """The text with placeholders; a text with sensitive values also loses invisible and compatibility characters."""
         plain = text if text.isascii() else unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
-        spans = _joined([*itertools.starmap(Span, detected_spans(plain)), *_known_spans(self._index, self._hits, plain)])
+        certain = [*itertools.starmap(Span, detected_spans(plain)), *_known_spans(self._index, self._hits, plain)]
+        spans = _joined([*certain, *_beside(certain, itertools.starmap(Span, contact_spans(plain)))])
         if not spans:
             return text
         parts, at = [], 0
@@ -71,6 +73,13 @@ class Redactor:
         self._placeholders[key] = made
         self.values[made] = value
         return made
+
+
+def _beside(certain: list[Span], others: Iterable[Span]) -> Iterator[Span]:
+    """Those of the others that touch nothing that is certain."""
+    for span in others:
+        if not any(span.start < each.end and each.start < span.end for each in certain):
+            yield span
 
 
 def _joined(spans: list[Span]) -> list[Span]:

@@ -122,6 +122,7 @@ class Endpoints:
         self._access.authority.authorize(ctx, CREATE_PRIVILEGE[SecurableKind.ENDPOINT], metastore.id)
         name = spec.name.lower()
         self._check(ctx, replace(spec, name=name), before={})
+        self._check_policy(ctx, spec.policy, Policy())
         now = self._clock.now()
         with self._database.write() as connection:
             securable = self._access.securables.register(ctx, SecurableKind.ENDPOINT, name, metastore.id, connection=connection)
@@ -157,6 +158,7 @@ class Endpoints:
         if (wanted.name, wanted.task.value) != (row.name, row.task):
             raise EndpointInvalid("Name and task of an endpoint stay as they are.", hint="Make a new endpoint.")
         self._check(ctx, wanted, before)
+        self._check_policy(ctx, wanted.policy, Policy(**row.policy))
         changed = replace(
             row,
             comment=wanted.comment,
@@ -280,6 +282,14 @@ class Endpoints:
         securable = self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, spec.policy.fallback, Privilege.EXECUTE)
         if self._row(securable).task != spec.task.value:
             raise EndpointInvalid(f"The fallback `{spec.policy.fallback}` is for another task.")
+
+    def _check_policy(self, ctx: RequestContext, policy: Policy, before: Policy) -> None:
+        """Callers who approve their own calls stand above a clearance, which only admins give."""
+        if policy.ask not in {"", "user", "steward"}:
+            raise EndpointInvalid(f"`{policy.ask}` is nobody who could be asked.", hint="Use `user`, `steward` or nothing.")
+        admin = ctx.principal.id == SYSTEM.id or self._access.principals.is_admin(ctx.principal.id)
+        if policy.ask == "user" and before.ask != "user" and not admin:
+            raise PermissionDenied("Only metastore admins may let callers approve their own calls.", hint="Use `steward`.")
 
     def _put_key(self, connection: sa.Connection, endpoint_id: str, served: ServedModelSpec) -> None:
         if served.api_key:

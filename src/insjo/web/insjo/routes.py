@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, results
+from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, policies, results, schedules
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -14,8 +14,10 @@ ROUTES: tuple[DoorRoute, ...] = (
     *indexes.ROUTES,
     *ingest.ROUTES,
     *limits.ROUTES,
+    *policies.ROUTES,
     *conversations.ROUTES,
     *agents.ROUTES,
     *assistant.ROUTES,
     *results.ROUTES,
+    *schedules.ROUTES,
 )

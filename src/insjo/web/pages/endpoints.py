@@ -33,11 +33,11 @@ async def _list(call: Call, *, error: InsjoError | None = None, form: dict[str, 
 
 async def show(call: Call) -> Response:
     """One endpoint: its served models, how to call it, who may, and its latest calls."""
-    return await _show(call)
+    return await show_with(call)
 
 
-async def _show(call: Call, *, error: InsjoError | None = None, status: int = 200) -> Response:
-    """The page of an endpoint."""
+async def show_with(call: Call, *, error: InsjoError | None = None, status: int = 200) -> Response:
+    """The page of an endpoint, with what went wrong."""
     name = call.path("name").lower()
     access = call.services.access
     endpoint = await call.run(call.services.gateway.endpoints.get, call.ctx, name)
@@ -68,7 +68,12 @@ async def create(call: Call) -> Response:
             name=form.get("name", ""),
             task=task,
             served=(served,),
-            policy=Policy(fallback=form.get("fallback", ""), redact=form.get("redact") == "on"),
+            policy=Policy(
+                fallback=form.get("fallback", ""),
+                redact=form.get("redact") == "on",
+                minimise=form.get("minimise") == "on",
+                ask="steward" if form.get("ask") == "steward" else "user" if form.get("ask") == "user" else "",
+            ),
             comment=form.get("comment", ""),
         )
         made = await call.run(call.services.gateway.endpoints.create, call.ctx, spec)
@@ -90,9 +95,9 @@ def served_of(form: dict[str, str]) -> ServedModelSpec:
         name=form.get("served_name", "").strip() or model.replace("/", "-").lower(),
         kind=kind,
         model=model,
-        base_url=form.get("base_url", "").strip() if kind is ServedKind.OPENAI else "",
+        base_url=form.get("base_url", "").strip() if kind.elsewhere else "",
         api_key=form.get("api_key", "").strip() or None,
-        profile=Profile(prices=_prices(form)),
+        profile=Profile(prices=_prices(form), api_version=form.get("api_version", "").strip()),
     )
 
 
@@ -110,8 +115,7 @@ def _prices(form: dict[str, str]) -> Prices | None:
 
 def spec_of(endpoint: Endpoint) -> EndpointSpec:
     """An endpoint as it stands, as a spec that can be changed; stored keys stay."""
-    served = tuple(ServedModelSpec(each.name, each.kind, each.model, each.base_url, profile=each.profile) for each in endpoint.served)
-    return EndpointSpec(endpoint.name, endpoint.task, served, endpoint.policy, endpoint.comment)
+    return EndpointSpec.of(endpoint)
 
 
 async def add_served(call: Call) -> Response:
@@ -123,7 +127,7 @@ async def add_served(call: Call) -> Response:
         spec = EndpointSpec(now.name, now.task, (*now.served, served_of(form)), now.policy, now.comment)
         await call.run(call.services.gateway.endpoints.update, call.ctx, now.name, spec)
     except InvalidArgument as error:
-        return await _show(call, error=error, status=400)
+        return await show_with(call, error=error, status=400)
     return redirect(f"/endpoints/{now.name}")
 
 
@@ -138,7 +142,7 @@ async def remove_served(call: Call) -> Response:
             call.services.gateway.endpoints.update, call.ctx, now.name, EndpointSpec(now.name, now.task, left, now.policy, now.comment)
         )
     except InvalidArgument as error:
-        return await _show(call, error=error, status=400)
+        return await show_with(call, error=error, status=400)
     return redirect(f"/endpoints/{now.name}")
 
 
@@ -155,7 +159,7 @@ async def show_models(call: Call) -> Response:
     serving: dict[str, list[str]] = {}
     for endpoint in endpoints:
         for served in endpoint.served:
-            if served.kind is not ServedKind.OPENAI:
+            if not served.kind.elsewhere:
                 serving.setdefault(served.model, []).append(endpoint.name)
     rows: list[dict[str, Any]] = [
         {"model": each, "task": task, "endpoints": serving.get(each.name, [])}

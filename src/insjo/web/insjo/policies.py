@@ -1,0 +1,82 @@
+"""Own API: what an endpoint does with content above a clearance, and approvals of single calls; no standard has these."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from starlette.responses import JSONResponse, Response
+
+from insjo.gateway.types import EndpointSpec, Policy
+from insjo.web.insjo.governance import PREFIX
+from insjo.web.types import Call, DoorRoute
+
+if TYPE_CHECKING:
+    from insjo.access.types import Approval
+
+
+class PolicyBody(msgspec.Struct):
+    """What an endpoint does, in the order of the law; what is left out is switched off."""
+
+    on_conflict: Literal["reroute", "block"] = "reroute"
+    fallback: str = ""
+    minimise: bool = False
+    redact: bool = False
+    ask: Literal["", "user", "steward"] = ""
+
+
+class DecisionBody(msgspec.Struct):
+    """A word about one call."""
+
+    grant: bool
+    note: str = ""
+
+
+def approval_body(approval: Approval) -> dict[str, object]:
+    """An approval as JSON; content is never in it."""
+    names = ("id", "principal", "asks", "purpose", "destination", "reason", "state", "content_hash", "decided_by", "note", "may_decide")
+    body: dict[str, object] = {name: getattr(approval, name) for name in names}
+    return body | {
+        "label": approval.label.as_json(),
+        "origins": list(approval.origins),
+        "asked_at": approval.asked_at.isoformat(),
+        "expires_at": approval.expires_at.isoformat(),
+    }
+
+
+async def get_policy(call: Call) -> Response:
+    """What an endpoint does with content above a clearance."""
+    endpoint = await call.run(call.services.gateway.endpoints.get, call.ctx, call.path("name"))
+    return JSONResponse(asdict(endpoint.policy))
+
+
+async def set_policy(call: Call) -> Response:
+    """Change what an endpoint does; needs MANAGE on it."""
+    body = await call.json(PolicyBody)
+    endpoints = call.services.gateway.endpoints
+    now = await call.run(endpoints.get, call.ctx, call.path("name"))
+    policy = Policy(**msgspec.structs.asdict(body))
+    changed = await call.run(endpoints.update, call.ctx, now.name, replace(EndpointSpec.of(now), policy=policy))
+    return JSONResponse(asdict(changed.policy))
+
+
+async def list_approvals(call: Call) -> Response:
+    """The caller's own questions, and those that the caller may answer."""
+    found = await call.run(call.services.access.approvals.list, call.ctx)
+    return JSONResponse({"approvals": [approval_body(each) for each in found]})
+
+
+async def decide_approval(call: Call) -> Response:
+    """Grant or refuse one call."""
+    body = await call.json(DecisionBody)
+    decided = await call.run(call.services.access.approvals.decide, call.ctx, call.path("id"), grant=body.grant, note=body.note)
+    return JSONResponse(approval_body(decided))
+
+
+ROUTES = (
+    DoorRoute("GET", f"{PREFIX}/endpoints/{{name}}/policy", get_policy, "insjo"),
+    DoorRoute("PUT", f"{PREFIX}/endpoints/{{name}}/policy", set_policy, "insjo"),
+    DoorRoute("GET", f"{PREFIX}/approvals", list_approvals, "insjo"),
+    DoorRoute("POST", f"{PREFIX}/approvals/{{id}}", decide_approval, "insjo"),
+)

@@ -1,0 +1,68 @@
+"""What an endpoint does with content above a clearance, and the page of approvals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from insjo.gateway.types import EndpointSpec, Policy
+from insjo.kernel.errors import InvalidArgument, NotFound
+from insjo.web.pages.endpoints import show_with
+from insjo.web.pages.render import page, redirect
+from insjo.web.pages.session import form_of
+from insjo.web.types import Call, DoorRoute
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+APPROVALS = "/usage/approvals"
+
+
+def policy_of(form: Mapping[str, str], before: Policy) -> Policy:
+    """The policy that a form describes; what the form does not show stays."""
+    ask = form.get("ask", "")
+    return replace(
+        before,
+        on_conflict="block" if form.get("on_conflict") == "block" else "reroute",
+        fallback=form.get("fallback", "").strip(),
+        minimise=form.get("minimise") == "on",
+        redact=form.get("redact") == "on",
+        ask="user" if ask == "user" else "steward" if ask == "steward" else "",
+    )
+
+
+async def set_policy(call: Call) -> Response:
+    """Change what an endpoint does with content above a clearance."""
+    form = await form_of(call)
+    endpoints = call.services.gateway.endpoints
+    now = await call.run(endpoints.get, call.ctx, call.path("name"))
+    spec = replace(EndpointSpec.of(now), policy=policy_of(form, now.policy))
+    try:
+        await call.run(endpoints.update, call.ctx, now.name, spec)
+    except (InvalidArgument, NotFound) as error:
+        return await show_with(call, error=error, status=400)
+    return redirect(f"/endpoints/{now.name}#policy")
+
+
+async def show_approvals(call: Call) -> Response:
+    """The person's own questions, and those that they may answer."""
+    found = await call.run(call.services.access.approvals.list, call.ctx)
+    return await page(call, "pages/approvals.html", approvals=found)
+
+
+async def decide(call: Call) -> Response:
+    """Grant or refuse one call."""
+    form = await form_of(call)
+    grant = form.get("grant") == "on"
+    approvals = call.services.access.approvals
+    await call.run(approvals.decide, call.ctx, call.path("approval_id"), grant=grant, note=form.get("note", ""))
+    return redirect(APPROVALS)
+
+
+ROUTES = (
+    DoorRoute("POST", "/endpoints/{name}/policy", set_policy, "page"),
+    DoorRoute("GET", APPROVALS, show_approvals, "page"),
+    DoorRoute("POST", f"{APPROVALS}/{{approval_id}}", decide, "page"),
+)
