@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, policies, results, schedules
+from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, policies, results
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -19,5 +19,4 @@ ROUTES: tuple[DoorRoute, ...] = (
     *agents.ROUTES,
     *assistant.ROUTES,
     *results.ROUTES,
-    *schedules.ROUTES,
 )
