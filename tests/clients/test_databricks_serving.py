@@ -14,6 +14,7 @@ from databricks.sdk.service.serving import (
     AiGatewayRateLimit,
     AiGatewayRateLimitKey,
     AiGatewayRateLimitRenewalPeriod,
+    AnthropicConfig,
     BearerTokenAuth,
     ChatMessage,
     ChatMessageRole,
@@ -125,6 +126,34 @@ def test_an_external_model_lives_and_ends(models: Site, w: WorkspaceClient, prov
     w.serving_endpoints.delete("writer")
     with pytest.raises(NotFound):
         w.serving_endpoints.get("writer")
+
+
+def test_providers_of_other_wires_are_asked_in_their_own(models: Site, w: WorkspaceClient, provider: Provider) -> None:
+    custom = CustomProviderConfig(custom_provider_url=provider.base_url)
+    keys = AnthropicConfig(anthropic_api_key_plaintext="sk-outside")
+    claude = ExternalModel(
+        ExternalModelProvider.ANTHROPIC, "recorder-1", "llm/v1/chat", anthropic_config=keys, custom_provider_config=custom
+    )
+    azure = OpenAiConfig(
+        openai_api_type="azure",
+        openai_api_base=provider.base_url.removesuffix("/v1"),
+        openai_api_version="2024-10-21",
+        openai_deployment_name="ours",
+        openai_api_key_plaintext="sk-outside",
+    )
+    gpt = ExternalModel(ExternalModelProvider.OPENAI, "ours", "llm/v1/chat", openai_config=azure)
+    for name, external, path in (("claude", claude, "/v1/messages"), ("azure", gpt, "/openai/deployments/ours/chat/completions")):
+        made = w.serving_endpoints.create_and_wait(name, config=config(ServedEntityInput(name="it", external_model=external)))
+        assert "sk-outside" not in json.dumps(made.as_dict())
+        clear(models, name, "it")
+        answer = w.serving_endpoints.query(name, messages=HELLO, max_tokens=20)
+        assert answer.choices
+        assert answer.choices[0].message
+        assert answer.choices[0].message.content == "Echo: hello lake"
+        assert provider.requests[-1].path.partition("?")[0] == path
+        shown = w.serving_endpoints.get(name).as_dict()["config"]["served_entities"][0]["external_model"]
+        assert shown["provider"] == external.provider.value
+        w.serving_endpoints.delete(name)
 
 
 @pytest.mark.covers("serving_endpoints.create", "secrets.create_scope", "secrets.put_secret")

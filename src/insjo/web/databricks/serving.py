@@ -7,13 +7,14 @@ Limits of calls and tokens are the gateway's limits; content is routed by labels
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.responses import JSONResponse, Response
 
 from insjo.gateway.errors import EndpointInvalid, NotBuilt
-from insjo.gateway.types import EndpointSpec, EndpointState, LimitSpec, ServedKind, ServedModelSpec, Task
+from insjo.gateway.types import EndpointSpec, EndpointState, LimitSpec, Profile, ServedKind, ServedModelSpec, Task
 from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InsjoError
 from insjo.web.types import Call, DoorRoute
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BASE: Final = "/api/2.0/serving-endpoints"
 OPENAI_URL: Final = "https://api.openai.com/v1"
+ANTHROPIC_URL: Final = "https://api.anthropic.com/v1"
 LOCAL_PREFIX: Final = "system.ai."
 WHOLE: Final = 100
 
@@ -41,6 +43,13 @@ class _OpenAIConfig(msgspec.Struct):
     openai_api_key: str = ""
     openai_api_key_plaintext: str = ""
     openai_api_type: str = "openai"
+    openai_api_version: str = ""
+    openai_deployment_name: str = ""
+
+
+class _AnthropicConfig(msgspec.Struct):
+    anthropic_api_key: str = ""
+    anthropic_api_key_plaintext: str = ""
 
 
 class _CustomConfig(msgspec.Struct):
@@ -54,6 +63,7 @@ class _External(msgspec.Struct):
     name: str
     task: str
     openai_config: _OpenAIConfig | None = None
+    anthropic_config: _AnthropicConfig | None = None
     custom_provider_config: _CustomConfig | None = None
 
 
@@ -145,7 +155,7 @@ async def update_config(call: Call) -> Response:
     body = await call.json(_Config)
     endpoints = call.services.gateway.endpoints
     before = await call.run(endpoints.get, call.ctx, call.path("name"))
-    served, task = await _served_of(call, body)
+    served, task = await _served_of(call, body, before.served)
     if task is not before.task:
         raise EndpointInvalid(f"`{before.name}` is for {before.task}, and the served models are for {task}.", hint="Make a new endpoint.")
     spec = EndpointSpec(before.name, task, served, before.policy, before.comment)
@@ -229,21 +239,26 @@ def _entity_body(served: ServedModel, endpoint: Endpoint) -> dict[str, Any]:
         "creation_timestamp": epoch_ms(endpoint.created_at),
         "state": {"deployment": "DEPLOYMENT_READY", "deployment_state_message": ""},
     }
-    if served.kind is ServedKind.OPENAI:
-        config = {"custom_provider_url": served.base_url}
-        body["external_model"] = {
-            "provider": "custom",
-            "name": served.model,
-            "task": _WIRE_TASKS[endpoint.task],
-            "custom_provider_config": config,
-        }
+    if served.kind.elsewhere:
+        body["external_model"] = {"name": served.model, "task": _WIRE_TASKS[endpoint.task], **_provider_body(served)}
     else:
         body["entity_name"] = LOCAL_PREFIX + served.model
         body["foundation_model"] = {"name": LOCAL_PREFIX + served.model, "display_name": served.model}
     return body
 
 
-async def _served_of(call: Call, config: _Config) -> tuple[tuple[ServedModelSpec, ...], Task]:
+def _provider_body(served: ServedModel) -> dict[str, Any]:
+    """The provider of a served model on the wire."""
+    if served.kind is ServedKind.AZURE:
+        config = {"openai_api_type": "azure", "openai_api_base": served.base_url, "openai_deployment_name": served.model}
+        return {"provider": "openai", "openai_config": config | {"openai_api_version": served.profile.api_version}}
+    custom = {"custom_provider_url": served.base_url}
+    if served.kind is ServedKind.ANTHROPIC:
+        return {"provider": "anthropic", "anthropic_config": {}, "custom_provider_config": custom}
+    return {"provider": "custom", "custom_provider_config": custom}
+
+
+async def _served_of(call: Call, config: _Config, before: tuple[ServedModel, ...] = ()) -> tuple[tuple[ServedModelSpec, ...], Task]:
     """The served models that a configuration asks for, and their one task."""
     entities = config.served_entities or config.served_models
     if not entities:
@@ -257,9 +272,8 @@ async def _served_of(call: Call, config: _Config) -> tuple[tuple[ServedModelSpec
         name = _name_of(entity)
         external = entity.external_model
         if external is not None:
-            url, key = await _provider_of(call, external)
             task = _task_of(external.task)
-            served.append(ServedModelSpec(name, ServedKind.OPENAI, external.name, url, key, share=shares[name]))
+            served.append(replace(await _provider_of(call, name, external), share=shares[name]))
         else:
             model = entity.entity_name.removeprefix(LOCAL_PREFIX)
             task = Task.EMBEDDINGS if model in embedding and model not in chat else Task.CHAT
@@ -268,7 +282,14 @@ async def _served_of(call: Call, config: _Config) -> tuple[tuple[ServedModelSpec
         tasks.add(task)
     if len(tasks) > 1:
         raise EndpointInvalid("The served entities of an endpoint have one task, and these have several.")
-    return tuple(served), tasks.pop()
+    known = {(each.name, each.kind): each.profile for each in before}
+    kept = (replace(each, profile=_kept(known.get((each.name, each.kind)), each.profile)) for each in served)
+    return tuple(kept), tasks.pop()
+
+
+def _kept(before: Profile | None, asked: Profile) -> Profile:
+    """The profile of a served model that stays: prices and limits, of which this wire does not know, are kept."""
+    return asked if before is None else replace(before, api_version=asked.api_version)
 
 
 def _name_of(entity: _Entity) -> str:
@@ -298,18 +319,28 @@ def _task_of(task: str) -> Task:
     return found
 
 
-async def _provider_of(call: Call, external: _External) -> tuple[str, str | None]:
-    """Base URL and key of a provider elsewhere; no key keeps the one that is stored."""
+async def _provider_of(call: Call, name: str, external: _External) -> ServedModelSpec:
+    """The served model of a provider elsewhere; no key keeps the one that is stored."""
+    custom = external.custom_provider_config
     if external.provider == "openai" and (config := external.openai_config) is not None:
-        if config.openai_api_type not in {"", "openai"}:
+        if config.openai_api_type not in {"", "openai", "azure"}:
             raise NotBuilt(f"Insjö speaks with no provider of type `{config.openai_api_type}`.", hint="Use its OpenAI-compatible address.")
-        key = config.openai_api_key_plaintext or await _secret(call, config.openai_api_key)
-        return config.openai_api_base or OPENAI_URL, key or None
-    if external.provider == "custom" and (custom := external.custom_provider_config) is not None:
+        key = (config.openai_api_key_plaintext or await _secret(call, config.openai_api_key)) or None
+        if config.openai_api_type == "azure":
+            deployment, profile = config.openai_deployment_name or external.name, Profile(api_version=config.openai_api_version)
+            return ServedModelSpec(name, ServedKind.AZURE, deployment, config.openai_api_base, key, profile)
+        return ServedModelSpec(name, ServedKind.OPENAI, external.name, config.openai_api_base or OPENAI_URL, key)
+    if external.provider == "anthropic":
+        keys = external.anthropic_config or _AnthropicConfig()
+        url = custom.custom_provider_url if custom is not None else ANTHROPIC_URL
+        key = (keys.anthropic_api_key_plaintext or await _secret(call, keys.anthropic_api_key)) or None
+        return ServedModelSpec(name, ServedKind.ANTHROPIC, external.name, url, key)
+    if external.provider == "custom" and custom is not None:
         if custom.api_key_auth:
             raise NotBuilt("Insjö sends provider keys as bearer tokens.", hint="Use `bearer_token_auth`.")
         auth = custom.bearer_token_auth or _Auth()
-        return custom.custom_provider_url, (auth.token_plaintext or await _secret(call, auth.token)) or None
+        key = (auth.token_plaintext or await _secret(call, auth.token)) or None
+        return ServedModelSpec(name, ServedKind.OPENAI, external.name, custom.custom_provider_url, key)
     message = f"Insjö speaks with no provider `{external.provider}` in its own wire."
     raise NotBuilt(message, hint="Use its OpenAI-compatible address with the provider `custom` and `custom_provider_config`.")
 
