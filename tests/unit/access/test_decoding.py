@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def test_signs_of_equality_hide_nothing(made: Installation, text: str) -> None:
     assert made.access.fingerprints.label_text(text).label.level is Level.SECRET
 
 
+@pytest.mark.parametrize("blank", ["\n", "\t", "\r\n", "/"])
+@pytest.mark.parametrize("name", ["plain", "full width", "escapes", "base64"])
+def test_arguments_of_a_tool_hide_nothing_behind_their_escapes(made: Installation, blank: str, name: str) -> None:
+    arguments = json.dumps({"rows": f"name;id{blank}{DISGUISES[name](TOKEN)}{blank}next"}).replace("/", "\\/")
+    for text in (arguments, json.dumps(arguments), json.dumps({"input": json.dumps(arguments)})):
+        assert made.access.fingerprints.label_text(text).label.level is Level.SECRET, text
+
+
 def test_two_disguises_over_each_other_are_recognised(made: Installation) -> None:
     draw = random.Random(4)
     names = ["base64", "hexadecimal", "percent", "base64 for addresses", "base32"]
@@ -61,6 +70,12 @@ def test_ordinary_text_says_nothing_more(text: str) -> None:
 def test_what_is_undone_has_an_end() -> None:
     bomb = base64.b64encode(b"%25" * 100_000).decode() + "&#37;" * 1000
     assert len(decoded(bomb)) <= LAYERS_MAX * (GROWTH_MAX * len(bomb) + UNPACKED_BYTES_MAX) + LAYERS_MAX
+
+
+@pytest.mark.parametrize("piece", ["\\", "A1b", "A1b" * 9 + "\n", "a ", "=", "=41", "%", "&#", "k-", "\t"])
+def test_no_text_takes_long(piece: str) -> None:
+    """Time grows with the length of the text alone; with its square this would take hours."""
+    decoded(f"a\nb {piece * 100_000}")
 
 
 def test_no_bytes_break_it() -> None:

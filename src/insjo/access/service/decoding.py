@@ -30,11 +30,12 @@ UNPACKED_BYTES_MAX: Final = 1_000_000
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{ENCODED_MIN},}}={{0,2}}")
 _HEX = re.compile(r"[0-9A-Fa-f]{20,}")
 _BASE32 = re.compile(rf"[A-Z2-7]{{{ENCODED_MIN},}}={{0,6}}")
-_WRAPPED = re.compile(r"(?:[A-Za-z0-9+/_-]{24,}\r?\n[ \t]*)+[A-Za-z0-9+/_-]{2,}={0,2}")
+_WRAPPED = re.compile(r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{24,}+\r?\n[ \t]*+)+[A-Za-z0-9+/_-]{2,}={0,2}")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _QUOTED = re.compile(r"(?:=[0-9A-Fa-f]{2})+")
 _SOFT_BREAK = re.compile(r"=\r?\n")
-_ESCAPE = re.compile(r"\\(?:u\{?([0-9A-Fa-f]{4})\}?|x([0-9A-Fa-f]{2}))")
+_ESCAPE = re.compile(r"(?<!\\)\\++(?:u\{?([0-9A-Fa-f]{4})\}?|x([0-9A-Fa-f]{2})|[nrtbfv0/])")
+"""Escapes of JSON and of programs.  Those for blanks count too: in the arguments of a tool a value stands right behind the `n` of one."""
 _SPELLED = re.compile(r"(?<![^\W_])[^\W_]([^\w\n]{1,3})[^\W_](?:\1[^\W_]){6,}(?![^\W_])")
 _BETWEEN = re.compile(r"[^\w]+")
 _READABLE = re.compile(rb"[\x20-\x7e]{6,}")
@@ -71,7 +72,7 @@ def _undone(text: str) -> Iterator[str]:
     if "&#" in text:
         yield html.unescape(text)
     if "\\" in text and _ESCAPE.search(text):
-        yield _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
+        yield _ESCAPE.sub(lambda found: chr(int(found[1] or found[2] or "20", 16)), text)
     if "=" in text and _QUOTED.search(text):
         # A line that ends in `=` goes on in the next one, unless it is the end of something else.
         for whole in (text, _SOFT_BREAK.sub("", text)):
