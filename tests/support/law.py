@@ -11,6 +11,7 @@ from insjo.adapters.delta.copies import DeltaCopies
 from insjo.adapters.delta.storage import DeltaStorage
 from insjo.adapters.duckdb.engine import DuckDbEngine
 from insjo.adapters.files.storage import LocalFiles
+from insjo.bootstrap.asking import GatewayModels
 from insjo.catalog.service.room import CatalogRoom
 from insjo.kernel.clock import SystemClock
 from insjo.kernel.context import RequestContext
@@ -79,6 +80,7 @@ def law_lake(folder: Path) -> Iterator[LawLake]:
             catalog=catalog,
             engine=engine,
             results=folder / "results",
+            models=GatewayModels(made.gateway.batches, ""),
         )
         try:
             catalog.start()

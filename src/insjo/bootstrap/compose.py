@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from insjo.kernel.clock import Clock
     from insjo.kernel.settings import Settings
     from insjo.retrieval.service.room import RetrievalRoom
+    from insjo.sql.ports import Models
     from insjo.sql.service.room import SqlRoom
     from insjo.web.types import Services
     from insjo.workspace.service.room import WorkspaceRoom
@@ -53,6 +54,7 @@ def open_access(settings: Settings) -> Iterator[Access]:
 def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     """All services of an installation; nothing listens yet, and but for the SQL workers nothing runs in the background."""
     from insjo.agents.service.room import AgentsRoom
+    from insjo.bootstrap.asking import GatewayModels
     from insjo.web.types import Services
 
     key = master_key(folders)
@@ -70,7 +72,8 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
     jobs = _jobs(database, clock, access)
     closing.add(jobs.close)
     gateway = _gateway(settings, folders, database, clock, access, threads, closing)
-    sql = _sql(settings, folders, database, clock, access, catalog, storage, closing)
+    models = GatewayModels(gateway.batches, settings.sql_model_endpoint)
+    sql = _sql(settings, folders, database, clock, access, catalog, storage, models, closing)
     retrieval = _retrieval(folders, database, clock, access, catalog, jobs, gateway, threads)
     agents = AgentsRoom(
         database=database,
@@ -83,7 +86,7 @@ def build(settings: Settings, folders: Folders, closing: Closing) -> Services:
         gateway=gateway,
         retrieval=retrieval,
     )
-    workspace = _workspace(folders, database, clock, access)
+    workspace = _workspace(folders, database, clock, access, jobs, sql)
     return Services(
         signing_key=hashlib.blake2b(b"links", key=key, digest_size=32).digest(),
         settings=settings,
@@ -120,6 +123,7 @@ def _sql(
     access: Access,
     catalog: CatalogRoom,
     storage: Storage,
+    models: Models,
     closing: Closing,
 ) -> SqlRoom:
     """SQL on DuckDB workers."""
@@ -152,6 +156,7 @@ def _sql(
         results=folders.results,
         conversions=storage.fetching_conversions(conversions),
         spark=storage.spark(settings, folders),
+        models=models,
     )
     closing.add(room.close)
     return room
@@ -230,12 +235,21 @@ def _ingest(
     )
 
 
-def _workspace(folders: Folders, database: Database, clock: Clock, access: Access) -> WorkspaceRoom:
+def _workspace(folders: Folders, database: Database, clock: Clock, access: Access, jobs: Jobs, sql: SqlRoom) -> WorkspaceRoom:
     """Folders, files, saved queries and dashboards."""
     from insjo.adapters.files.storage import LocalFiles
     from insjo.workspace.service.room import WorkspaceRoom
 
-    return WorkspaceRoom(database=database, clock=clock, access=access, contents=LocalFiles(), folder=folders.workspace, keys=folders.keys)
+    return WorkspaceRoom(
+        database=database,
+        clock=clock,
+        access=access,
+        contents=LocalFiles(),
+        folder=folders.workspace,
+        keys=folders.keys,
+        jobs=jobs,
+        statements=sql.statements,
+    )
 
 
 def _jobs(database: Database, clock: Clock, access: Access) -> Jobs:

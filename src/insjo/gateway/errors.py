@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from insjo.kernel.errors import (
     AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
     InvalidArgument,
     NotFound,
     PermissionDenied,
@@ -131,3 +133,15 @@ class ResponseNotFound(NotFound):
     """No such stored response for this caller."""
 
     code = "RESPONSE_NOT_FOUND"
+
+
+class BatchCancelled(Cancelled):
+    """A batch of questions was stopped by whoever asked them."""
+
+    code = "BATCH_CANCELLED"
+
+
+class BatchTimedOut(DeadlineExceeded):
+    """A batch of questions took longer than it may."""
+
+    code = "BATCH_TIMED_OUT"

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
+from insjo.access.types import PUBLIC
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
+    from insjo.access.types import Label, Provenance
     from insjo.kernel.cancellation import CancelToken
+    from insjo.kernel.context import RequestContext
+    from insjo.kernel.errors import InsjoError
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,66 @@ class Sifter(Protocol):
 
         Rejects of CSV readers lie in the tables `insjo_rejects` and `insjo_scans`, which are gone afterwards.  Else as `Engine.export`.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelQuestions:
+    """Questions of one kind to one endpoint.
+
+    Attributes:
+        endpoint: Name; empty means the one that functions without an endpoint use.
+        instruction: What the model is told before each text, or nothing.
+        texts: Each is asked by itself.
+        provenance: Of each of the texts.
+        fields: Of the request besides its messages.
+        fails: Whether the first failure ends it.
+    """
+
+    endpoint: str
+    instruction: str
+    texts: tuple[str, ...]
+    provenance: Provenance
+    fields: Mapping[str, object]
+    fails: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What came of one question: a text, or an error; and the label of what was sent."""
+
+    text: str = ""
+    error: InsjoError | None = None
+    label: Label = PUBLIC
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVectors:
+    """Vectors of texts in their order, as little-endian float32, and the label of what was sent."""
+
+    vectors: tuple[bytes, ...]
+    label: Label
+
+
+class Models(Protocol):
+    """Asks models as somebody: with their rights, the label of the content, limits and usage rows."""
+
+    def complete(
+        self, ctx: RequestContext, questions: ModelQuestions, *, cancel: CancelToken, timeout_s: float, on_done: Callable[[int], None]
+    ) -> list[ModelAnswer]:
+        """Ask all, several at a time; `on_done` is told how many are answered.
+
+        Raises:
+            NotFound, PermissionDenied: The caller may not use the endpoint.
+            InsjoError: With `fails`, what went wrong with one of them.
+            StatementCancelled, StatementTimedOut: As they say; what was asked is given up.
+        """
+        ...
+
+    def embed(
+        self, ctx: RequestContext, endpoint: str, texts: Sequence[str], provenance: Provenance, *, cancel: CancelToken, timeout_s: float
+    ) -> ModelVectors:
+        """Vectors of texts; raises as `complete`."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from insjo.gateway.service.batches import Batches
 from insjo.gateway.service.completions import Completions
 from insjo.gateway.service.embeddings import Embeddings
 from insjo.gateway.service.endpoints import Endpoints
@@ -36,6 +37,7 @@ class GatewayRoom:
         messages: Chat in Anthropic's wire.
         responses: Chat in the wire of the Responses API, with what was said before.
         embeddings: Vectors of texts.
+        batches: Many questions at once, from threads.
         usage: What was used by whom.
         limits: How much may be used.
         snapshots: What a caller may use, without reading the database.
@@ -98,6 +100,8 @@ class GatewayRoom:
             threads=threads,
         )
 
+        self.batches = Batches(completions=self.completions, embeddings=self.embeddings)
+
     def bootstrap(self) -> None:
         """Make the endpoints over the packaged models if they are missing."""
         self.endpoints.create_defaults(system_context())
@@ -105,6 +109,7 @@ class GatewayRoom:
     async def start(self) -> None:
         """Remember the event loop, for calls that come from threads."""
         self.embeddings.use_loop(asyncio.get_running_loop())
+        self.batches.use_loop(asyncio.get_running_loop())
 
     async def close(self) -> None:
         """End connections and write what waits."""

@@ -15,20 +15,21 @@ from sqlglot import exp
 from insjo.access.protection import UNPROTECTED
 from insjo.access.types import Origin, Privilege, Provenance, join_all
 from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, Column, TableName, TableType
-from insjo.kernel.context import SYSTEM, PrincipalRef, system_context
+from insjo.kernel.context import SYSTEM, PrincipalRef
 from insjo.kernel.errors import InsjoError, NotFound, PermissionDenied, did_you_mean
 from insjo.sql.binding import engine_text as text
 from insjo.sql.binding import feed
+from insjo.sql.binding.asking import Asker, put_answers, refuse_askings
 from insjo.sql.binding.bound import BoundQuery, Build, Given, Lookup, finished, meaning
 from insjo.sql.binding.exposure import Exposure
 from insjo.sql.binding.file_options import ALIASES, FORMATS
 from insjo.sql.binding.files import METADATA, METADATA_TYPE, RESCUED, FileReader, refuse_delta_path
-from insjo.sql.binding.foreign import Foreign, protected_on_spark
+from insjo.sql.binding.foreign import Foreign, protected_on_spark, stored_columns
 from insjo.sql.binding.functions import SCOPE_KEY, FunctionScope
 from insjo.sql.binding.guards import Guards, guarded_rows
 from insjo.sql.binding.heat import scan_of
 from insjo.sql.binding.lineage import LINEAGE_KEY, outputs_of, tables_of
-from insjo.sql.binding.names import NameSpace
+from insjo.sql.binding.names import NameSpace, group_names
 from insjo.sql.binding.naming import name_outputs
 from insjo.sql.binding.needs import Need
 from insjo.sql.binding.pruning import conditions, prune
@@ -67,7 +68,6 @@ Shape: TypeAlias = tuple[tuple[str, str], ...]
 """Names and Databricks types of the columns of a query."""
 
 VIEWS_DEPTH_MAX = 20
-_EVERYBODY = "account users"
 _MEMBERSHIP = frozenset({"is_account_group_member", "is_member"})
 _FILE_FORMATS = frozenset({*FORMATS, *ALIASES, "delta", "text", "binaryfile", "xml"})
 _TABLE_FUNCTIONS = frozenset({"range", "explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack",
@@ -105,6 +105,7 @@ class Binder:
         self._functions = functions
         self._clock = clock
         self.files = FileReader(catalog.files, engine, conversions)
+        self.stored = partial(stored_columns, engine)
 
     def bind(
         self,
@@ -116,10 +117,12 @@ class Binder:
         given: Mapping[str, Given] | None = None,
         foreign: bool = False,
         lineage: bool = False,
+        asks: bool = False,
     ) -> BoundQuery:
         """A query for the engine from a tree, which stays as it is.
 
         With `foreign` also in the words of Spark, if it reads a table; with `lineage` it tells from what each output is computed.
+        With `asks` it may ask models; whoever runs it must have its `askings` answered first.
 
         Raises:
             NotFound, PermissionDenied: For what the caller may not read; one error lists all problems of the tables.
@@ -129,11 +132,17 @@ class Binder:
         run.foreign.wanted = foreign
         copied = tree.copy()
         body, columns = run.tree(copied, Scope(ctx, names))
+        refuse_askings(run.build, allowed=asks)
         if parameters is not None and len(parameters):
             run.build.cacheable = False
         words = run.foreign.words(reads_tables=bool(run.build.read_tables))
         bound = finished(run.build, body, columns, reads_files=run.reads_files, foreign=words)
-        return replace(bound, lineage=tuple(outputs_of(copied)), named_tables=tables_of(copied)) if lineage else bound
+        if not lineage:
+            return bound
+        if bound.askings:
+            copied = tree.copy()
+            run.alone().sources(copied, Scope(ctx, names))
+        return replace(bound, lineage=tuple(outputs_of(copied)), named_tables=tables_of(copied))
 
     def still_valid(self, ctx: RequestContext, bound: BoundQuery) -> bool:
         """Whether a bound query would come out the same now; asks for all rights anew.
@@ -158,16 +167,34 @@ class _Run:
         self.parameters = parameters
         self.given = dict(given)
         self.build = Build()
-        self.foreign = Foreign()
+        self.foreign = Foreign(binder.stored)
         self.reads_files = False
         self.function_scopes: dict[tuple[FunctionScope, tuple[str, ...]], Scope] = {}
         self.groups: frozenset[str] | None = None
 
     def tree(self, tree: exp.Expr, scope: Scope) -> tuple[str, Shape]:
         """Text of a tree in the engine's words, with the columns that it gives; its sources go into the build."""
+        self._prepare(tree, scope)
+        put_answers(tree, Asker(self, scope), scope.views, foreign=self.foreign.wanted)
+        self._bind_sources(tree, scope)
+        return self._translated(tree, scope)
+
+    def sources(self, tree: exp.Expr, scope: Scope) -> Provenance:
+        """Where the content of a tree comes from; nothing is translated."""
+        self._prepare(tree, scope)
+        self._bind_sources(tree, scope)
+        return self.build.provenance()
+
+    def alone(self) -> _Run:
+        """A run beside this one, which leaves nothing in it."""
+        return _Run(self.binder, self.ctx, self.parameters, self.given)
+
+    def _prepare(self, tree: exp.Expr, scope: Scope) -> None:
         name_outputs(tree)
         Substitution(scope.names, self.parameters).apply(tree)
         self.binder._functions.expand(scope.ctx, tree, scope.names, self.build)  # noqa: SLF001  # One class in two parts.
+
+    def _bind_sources(self, tree: exp.Expr, scope: Scope) -> None:
         found = references(tree)
         exposure = Exposure()
         give_aliases(tree, found, scope.names)
@@ -178,7 +205,6 @@ class _Run:
                 by_scope.setdefault(own, []).append((reference, self._table_name(reference, own.names)))
         for own, by_name in by_scope.items():
             self._from_catalog(by_name, own, exposure)
-        return self._translated(tree, scope)
 
     def _translated(self, tree: exp.Expr, scope: Scope) -> tuple[str, Shape]:
         """The tree in the engine's words; a column that is not found is compared with all that the caller may read."""
@@ -313,7 +339,7 @@ class _Run:
         shown = {name: columns[name] for name in exposure.columns(reference, columns)}
         stream = f"__insjo_v{len(self.build.tables)}"
         self.build.tables[stream] = stream_bytes(arrow_table(table, scope.ctx))
-        self._point(reference, text.select(_typed(shown), text.name(stream)), shown, self.foreign.stream(stream, shown))
+        self._point(reference, text.select(text.typed_columns(shown), text.name(stream)), shown, self.foreign.stream(stream, shown))
         self.build.column_names.update(columns)
 
     # ---------------------------------------------------------------------------------------------- tables of the catalog
@@ -536,7 +562,7 @@ class _Run:
 
     def _point_to_query(self, reference: Reference, body: str, shown: Sequence[str], columns: Mapping[str, str], foreign: str) -> None:
         """Put a whole query in the place of a name."""
-        outputs = _typed({name: columns[name] for name in shown})
+        outputs = text.typed_columns({name: columns[name] for name in shown})
         self._point(reference, text.select(outputs, text.nested(body, "__insjo_view")), columns, foreign)
 
     def _point(self, reference: Reference, sql: str, columns: Mapping[str, str], foreign: str = "") -> None:
@@ -550,27 +576,11 @@ class _Run:
             bind_relation(node, foreign)
 
 
-def group_names(ctx: RequestContext, access: Access) -> frozenset[str]:
-    """Groups of the caller, direct and nested, in lower case; everybody is in `account users`."""
-    found = {_EVERYBODY}
-    if ctx.principal.id != SYSTEM.id:
-        groups = access.principals.groups_of(system_context(), ctx.principal.id, nested=True)
-        found |= {group.name.casefold() for group in groups}
-    return frozenset(found)
-
-
 def _shows_all_rows(tree: exp.Expr) -> bool:
     """Whether a query hides no row of what it reads: a list of columns of one table."""
     if not isinstance(tree, exp.Select):
         return False
     return not any(value for key, value in tree.args.items() if key not in {"expressions", "from_", "kind"}) and not tree.find(exp.Subquery)
-
-
-def _typed(columns: Mapping[str, str]) -> list[str]:
-    """Columns in their declared types; the type of a column that is always NULL cannot be named."""
-    return [
-        text.name(name) if kind == "void" else f"{text.cast(text.name(name), kind)} AS {text.name(name)}" for name, kind in columns.items()
-    ]
 
 
 def table_provenance(found: ResolvedTable, columns: Sequence[Column]) -> Provenance:

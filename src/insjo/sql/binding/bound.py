@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from insjo.access.types import Privilege
     from insjo.catalog.types import ResolvedTable, TableName
     from insjo.kernel.context import PrincipalRef
+    from insjo.sql.asking.staging import StagedCall
     from insjo.sql.binding.heat import BoundScan
     from insjo.sql.binding.lineage import Sources
     from insjo.sql.binding.needs import Need
@@ -45,6 +46,29 @@ class Given:
     foreign: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A part of a statement that must be computed first, because models are asked about its rows.
+
+    Attributes:
+        stream: Name under which the rest of the statement reads the rows with the answers.
+        sql: Query of the rows.
+        columns: What it gives: first what the rest reads, then the inputs of the calls.
+        calls: What is asked about each row.
+        row: Name of the column with the number of the row.
+        provenance: Of the inputs.
+        constants: Texts of the statement that are sent along.
+    """
+
+    stream: str
+    sql: str
+    columns: tuple[tuple[str, str], ...]
+    calls: tuple[StagedCall, ...]
+    row: str
+    provenance: Provenance
+    constants: str
+
+
 @dataclass(slots=True)
 class Build:
     """What is collected while a statement is bound."""
@@ -58,6 +82,7 @@ class Build:
     column_names: set[str] = field(default_factory=set)
     read_tables: set[str] = field(default_factory=set)
     scans: list[BoundScan] = field(default_factory=list)
+    askings: list[Asking] = field(default_factory=list)
     cacheable: bool = True
 
     def read(self, provenance: Provenance, *, openly: bool = True) -> None:
@@ -89,6 +114,7 @@ class BoundQuery:
         hidden: Origins that a view or a function reads with its owner's rights: part of the label and of the audit, nothing to show.
         scans: Parts of the text that read a version of a table.
         foreign: The same in Spark SQL, if it was bound for a warehouse on Spark.
+        askings: What models must be asked before it can run, in this order.
         lineage: For each output from what it is computed, if that was asked for; `named_tables` are those that the statement names.
     """
 
@@ -105,6 +131,7 @@ class BoundQuery:
     hidden: frozenset[Origin] = frozenset()
     scans: tuple[BoundScan, ...] = ()
     foreign: str = ""
+    askings: tuple[Asking, ...] = ()
     lineage: tuple[Sources, ...] = ()
     named_tables: frozenset[str] = frozenset()
 
@@ -148,6 +175,7 @@ def finished(build: Build, body: str, columns: tuple[tuple[str, str], ...], *, r
         hidden=frozenset(build.hidden),
         scans=tuple(build.scans),
         foreign=foreign,
+        askings=tuple(build.askings),
     )
 
 

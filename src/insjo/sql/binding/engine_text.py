@@ -55,6 +55,11 @@ def cast(expression: str, type_text: str) -> str:
     return f"CAST({expression} AS {from_databricks_type(type_text)})"
 
 
+def typed_columns(columns: Mapping[str, str]) -> list[str]:
+    """Columns in their declared types; the type of a column that is always NULL cannot be named."""
+    return [name(each) if kind == "void" else f"{cast(name(each), kind)} AS {name(each)}" for each, kind in columns.items()]
+
+
 NOTHING = "NULL AS " + name("__insjo_none")
 """Output of a query of which only the number of rows matters."""
 

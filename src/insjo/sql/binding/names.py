@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from insjo.catalog.types import TableName
+from insjo.kernel.context import SYSTEM, system_context
 from insjo.sql.errors import InvalidIdentifier
 from insjo.sql.types import DEFAULT_CATALOG, DEFAULT_SCHEMA
 
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
+    from insjo.access.service.facade import Access
+    from insjo.kernel.context import RequestContext
     from insjo.sql.types import TemporaryView
+
+_EVERYBODY = "account users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +60,12 @@ class NameSpace:
             raise InvalidIdentifier(message)
         catalog, schema = ((self.catalog, self.schema)[: 2 - len(parts)] + parts)[:2]
         return catalog.lower(), schema.lower()
+
+
+def group_names(ctx: RequestContext, access: Access) -> frozenset[str]:
+    """Groups of the caller, direct and nested, in lower case; everybody is in `account users`."""
+    found = {_EVERYBODY}
+    if ctx.principal.id != SYSTEM.id:
+        groups = access.principals.groups_of(system_context(), ctx.principal.id, nested=True)
+        found |= {group.name.casefold() for group in groups}
+    return frozenset(found)

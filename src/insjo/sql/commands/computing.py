@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from insjo.sql.binding import engine_text as text
+from insjo.sql.commands.asking import answered
 from insjo.sql.dialect.spark.results import fitted, fitted_schema
 from insjo.sql.errors import ArithmeticOverflow, ResultTooLarge
 
@@ -27,7 +28,8 @@ def bind_source(x: Execution, tree: exp.Expr) -> BoundQuery:
     Raises:
         ResultTooLarge: They are more than can be handed over.
     """
-    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters, lineage=True, foreign=x.foreign is not None)
+    bound = x.tools.binder.bind(x.ctx, tree, x.names, x.parameters, lineage=True, foreign=x.foreign is not None, asks=True)
+    bound = answered(x, bound)
     return _computed(x, bound, x.foreign) if x.foreign is not None and bound.foreign else bound
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from insjo.sql.binding.needs import Need
     from insjo.sql.binding.virtual import VirtualTables
     from insjo.sql.parsing.constants import ParameterValues
-    from insjo.sql.ports import Engine, EngineLimits, EngineRows, WrittenFile
+    from insjo.sql.ports import Engine, EngineLimits, EngineRows, Models, WrittenFile
     from insjo.sql.types import TemporaryView
 
 
@@ -117,6 +117,8 @@ class Tools:
     ledger: CopyLedger
     clock: Clock
     heat: Heat = field(default_factory=Heat)
+    models: Models | None = None
+    model_inputs_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)

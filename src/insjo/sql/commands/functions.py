@@ -75,7 +75,7 @@ def _bound_columns(
     else:
         value = exp.Subquery(this=inner) if is_query(inner) and not isinstance(inner, exp.Subquery) else exp.Paren(this=inner)
         query = exp.Select(expressions=[exp.alias_(value, "v")])
-    return x.tools.binder.bind(x.ctx, query, x.names, x.parameters).columns
+    return x.tools.binder.bind(x.ctx, query, x.names, x.parameters, asks=True).columns
 
 
 def _refuse_shadowing(x: Execution, body: exp.Expr, parameters: tuple[FunctionParameter, ...]) -> None:

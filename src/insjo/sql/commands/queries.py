@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from insjo.sql.commands.asking import answered
 from insjo.sql.commands.execution import Outcome, foreign_outcome, query_outcome, table_outcome
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def run_bound(x: Execution, bound: BoundQuery) -> Outcome:
     """Rows of a query that was bound, or found bound in the cache."""
+    bound = answered(x, bound)
     if x.foreign is not None and bound.foreign:
         return foreign_outcome(x.foreign_query(bound, x.foreign), bound)
     return query_outcome(x.query(bound), bound)
@@ -21,9 +23,12 @@ def run_bound(x: Execution, bound: BoundQuery) -> Outcome:
 
 def explain(x: Execution, command: Explain) -> Outcome:
     """What the query reads and gives; Insjö has no plan of Spark to show."""
-    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, asks=True)
     lines = ["== Reads =="]
     lines += [origin.text() for origin in bound.shown_origins] or ["nothing but constants"]
+    calls = [call.task for asking in bound.askings for call in asking.calls]
+    if calls:
+        lines += ["", "== Asks ==", *(f"{task.name} {task.endpoint}".strip() for task in calls)]
     lines += ["", "== Label ==", bound.provenance.label.text(), "", "== Output =="]
     lines += [f"{name} {kind}" for name, kind in bound.columns]
     return table_outcome([("plan", "string")], [("\n".join(lines),)], provenance=bound.provenance, needs=bound.needs, hidden=bound.hidden)
@@ -31,6 +36,6 @@ def explain(x: Execution, command: Explain) -> Outcome:
 
 def describe_query(x: Execution, command: DescribeQuery) -> Outcome:
     """Columns of a query."""
-    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters)
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, asks=True)
     rows = [(name, kind, None) for name, kind in bound.columns]
     return table_outcome([("col_name", "string"), ("data_type", "string"), ("comment", "string")], rows, needs=bound.needs)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def create_view(x: Execution, command: CreateView) -> Outcome:
     """Keep a query under a name; it is bound now, so that a view that cannot be read is never made."""
     _refuse_parameters(command.tree)
-    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, lineage=True)
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, lineage=True, asks=True)
     columns = _columns(bound, command.columns)
     definition = _definition(command.definition, bound, command.columns)
     if command.temporary:
@@ -60,7 +60,7 @@ def alter_view(x: Execution, command: AlterView) -> Outcome:
     if not present.is_view:
         message = f"`{present.full_name}` is a table, not a view."
         raise InvalidArgument(message)
-    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, lineage=True)
+    bound = x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, lineage=True, asks=True)
     made = x.tools.catalog.tables.create_view(
         x.ctx,
         name,

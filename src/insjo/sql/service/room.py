@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from insjo.kernel.context import RequestContext
     from insjo.kernel.database import Database
     from insjo.kernel.settings import Settings
-    from insjo.sql.ports import Conversions, Engine
+    from insjo.sql.ports import Conversions, Engine, Models
     from insjo.sql.types import Completions
 
 _THREADS_MIN = 8
@@ -57,6 +58,7 @@ class SqlRoom:
         results: Folder for results that wait; it belongs to this room alone.
         conversions: Reads files that the engine does not.
         spark: Makes the engine for the address of a Spark Connect server.
+        models: Answers functions that ask models.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class SqlRoom:
         results: Path,
         conversions: Conversions | None = None,
         spark: Callable[[str], Engine] | None = None,
+        models: Models | None = None,
     ) -> None:
         self._access = access
         self._catalog = catalog
@@ -89,6 +92,7 @@ class SqlRoom:
             conversions=conversions,
         )
         tools = Tools(access, catalog, engine, binder, self.virtual_tables, self.functions, Ledger(database=database), clock)
+        tools = replace(tools, models=models, model_inputs_max=settings.sql_model_inputs_max)
         self.warehouses = Warehouses(database=database, clock=clock, access=access)
         self._engines = Engines(self.warehouses, spark)
         self.sessions = Sessions(clock=clock, warehouses=self.warehouses)

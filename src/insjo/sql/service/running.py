@@ -143,7 +143,7 @@ class Runner:
 
     def _bind(self, x: Execution, command: Query) -> BoundQuery:
         """A query with its sources, also in the words of the warehouse's own engine if it has one."""
-        return self._tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, foreign=x.foreign is not None)
+        return self._tools.binder.bind(x.ctx, command.tree, x.names, x.parameters, foreign=x.foreign is not None, asks=True)
 
     def _held(self, x: Execution, key: tuple[str, ...]) -> BoundQuery | None:
         """A plan of this principal that would come out the same now."""
