@@ -119,7 +119,7 @@ def test_rows_that_are_written_are_computed_there_and_written_here(both: Both) -
         "SELECT CAST(CAST(id AS DOUBLE) AS STRING) FROM names",
         "SELECT amount / 3 FROM orders",
         "SELECT parse_json('1') FROM names",
-        "SELECT id FROM orders TABLESAMPLE (10 PERCENT)",
+        "SELECT id FROM orders TABLESAMPLE (10 PERCENT) REPEATABLE (7)",
         "SELECT * FROM orders, read_files('/Volumes/main/desk/files/', format => 'csv')",
         "SELECT to_json(named_struct('a', 1.5D)) FROM names",
     ],

@@ -1,8 +1,8 @@
 """The same statement for an engine other than Insjö's own: what its sources are there.
 
 A statement that is bound for a warehouse on Spark is compiled twice: once for DuckDB, which checks it and gives every node its type, and
-once as Spark SQL.  A source that has no words there makes the whole statement refused, never half of it.  A statement that reads no table has
-nothing to gain from a cluster: it stays on the workers of this machine.
+once as Spark SQL.  A source that has no words there makes the whole statement refused, never half of it.  A statement that reads no table
+has nothing to gain from a cluster: it stays on the workers of this machine.
 """
 
 from __future__ import annotations
@@ -11,18 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from insjo.sql.binding import engine_text as text
 from insjo.sql.dialect.spark.render import render, text_literal
 from insjo.sql.errors import UnsupportedFeature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlglot import exp
 
     from insjo.catalog.types import Column, DataFile, Snapshot
     from insjo.sql.dialect.session import SessionFacts
+    from insjo.sql.ports import Engine
+
+    StoredColumns = Callable[[Sequence[str]], Mapping[str, frozenset[tuple[str, str]]]]
 
 _FILES_MAX = 2000
+_FOOTERS_MAX = 500
 _BRANCHES_MAX = 200
 _ODD = frozenset("{}*?[],`\\$")
 """Characters that mean something in a pattern of paths."""
@@ -36,8 +41,10 @@ class Foreign:
         text: Of the tree that was compiled last.
         wanted: Whether anybody asked for them; without that nothing is worked out.
         refusal: Why there are none.
+        stored: Tells which columns files have, as names in lower case and types as they lie there.
     """
 
+    stored: StoredColumns
     wanted: bool = False
     text: str = field(default="")
     refusal: UnsupportedFeature | None = None
@@ -77,7 +84,7 @@ class Foreign:
         """Files of a table.
 
         Raises:
-            UnsupportedFeature: Their columns are not alike, or they are too many.
+            UnsupportedFeature: They are too many.
         """
         if not self.wanted:
             return ""
@@ -85,27 +92,54 @@ class Foreign:
             # Counting rows reads no column; the first one stands in for them.
             columns = snapshot.columns[:1]
         partition_names = {name.lower() for name in snapshot.partition_columns}
-        if not snapshot.uniform and files:
-            raise _unable(table, "has files of several schemas", "Run `OPTIMIZE` on it.")
         if len(files) > _FILES_MAX:
             raise _unable(table, f"has {len(files)} files to read", "Run `OPTIMIZE` on it, or filter on a partition.")
         if not files:
             nothing = ", ".join(f"CAST(NULL AS {column.type_text}) AS {quoted(column.name)}" for column in columns)
             return f"SELECT {nothing} WHERE 1 = 0"
-        groups: dict[tuple[str, ...], list[str]] = {}
+        # A server takes the schema of whichever file it likes, so files that lack columns, or have others, are read apart.
+        stored = {} if snapshot.uniform else self.stored([file.path for file in files])
+        groups: dict[tuple[frozenset[tuple[str, str]], tuple[str, ...]], list[str]] = {}
         for file in files:
             values = {name.lower(): value for name, value in file.partition_values.items()}
+            present = stored.get(file.path, frozenset())
+            names = None if snapshot.uniform else {name for name, _ in present}
             shown = tuple(
                 _constant(values.get(column.name.lower()), column.type_text)
                 if column.name.lower() in partition_names
                 else quoted(column.name)
+                if names is None or column.name.lower() in names
+                else "NULL"
                 for column in columns
             )
-            groups.setdefault(shown, []).append(file.path)
-        branches = [_branch(shown, columns, source) for shown, paths in groups.items() for source in _sources(paths)]
+            groups.setdefault((present, shown), []).append(file.path)
+        branches = [_branch(shown, columns, source) for (_, shown), paths in groups.items() for source in _sources(paths)]
         if len(branches) > _BRANCHES_MAX:
             raise _unable(table, f"has {len(branches)} partitions to read", "Filter on a partition.")
         return "\nUNION ALL\n".join(branches)
+
+
+def stored_columns(engine: Engine, paths: Sequence[str]) -> Mapping[str, frozenset[tuple[str, str]]]:
+    """The columns of Parquet files, from their footers."""
+    if len(paths) > _FOOTERS_MAX:
+        message = f"A table whose columns were changed has {len(paths)} files, too many to look at one by one."
+        raise UnsupportedFeature(message, hint="Run `OPTIMIZE` on it.", details={"feature": "many files of several schemas on Spark"})
+    found: dict[str, set[tuple[str, str]]] = {path: set() for path in paths}
+    below: dict[str, list[int]] = {}
+    shown = "file_name, name, coalesce(duckdb_type, '') || ' ' || coalesce(type, '') AS kind, coalesce(num_children, 0) AS children"
+    with engine.query(f"SELECT {shown} FROM parquet_schema({text.literals(paths)})") as rows:  # noqa: S608  # Paths in quotes.
+        for batch in rows:
+            for row in batch.to_pylist():
+                # The nodes of a file come as a tree, written from the top down: the root, then each column with all that is in it.
+                open_nodes = below.setdefault(row["file_name"], [])
+                if len(open_nodes) == 1:
+                    found[row["file_name"]].add((row["name"].lower(), row["kind"]))
+                if open_nodes:
+                    open_nodes[-1] -= 1
+                open_nodes.append(row["children"])
+                while len(open_nodes) > 1 and not open_nodes[-1]:
+                    open_nodes.pop()
+    return {path: frozenset(columns) for path, columns in found.items()}
 
 
 def _branch(cells: Sequence[str], columns: Sequence[Column], source: str) -> str:

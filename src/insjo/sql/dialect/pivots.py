@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from insjo.sql.dialect.compiling import CommonTable, Compiler, QueryCompiler
+
+PIVOT_SHAPE = "insjo_pivot_shape"
+"""Key under which a compiled pivot carries its columns, for other engines than Insjö's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class PivotShape:
+    """Names and types of the columns of a PIVOT or UNPIVOT: those that it leaves as they are, and those that it makes, in order."""
+
+    kept: tuple[tuple[str, Type], ...]
+    made: tuple[tuple[str, Type], ...]
 
 
 def apply(queries: QueryCompiler, tables: Mapping[str, CommonTable], parent: Scope | None, pivot: exp.Expr, part: Part) -> Part:
@@ -60,7 +72,7 @@ def _pivoted(compiler: Compiler, scope: Scope, pivot: exp.Expr, within: exp.Expr
     listed = [fragment.seen().sql for _, fragment in kept]
     columns = [(name, fragment.type) for name, fragment in kept]
     for value in within.expressions:
-        cells, name = _value(value)
+        cells, name = value_parts(value)
         if len(cells) != len(subjects):
             message = "The values of `PIVOT` do not have as many parts as it has columns."
             raise UnsupportedFeature(message)
@@ -75,10 +87,11 @@ def _pivoted(compiler: Compiler, scope: Scope, pivot: exp.Expr, within: exp.Expr
             suffix = node.alias if isinstance(node, exp.Alias) else label(inner)
             listed.append(fragment.sql)
             columns.append((name if len(aggregates) == 1 else f"{name}_{suffix}", fragment.type))
+    pivot.meta[PIVOT_SHAPE] = PivotShape(tuple(columns[: len(kept)]), tuple(columns[len(kept) :]))
     return listed, columns, [fragment.seen().sql for _, fragment in kept]
 
 
-def _value(node: exp.Expr) -> tuple[list[exp.Expr], str]:
+def value_parts(node: exp.Expr) -> tuple[list[exp.Expr], str]:
     """Parts of one value of the IN list, and the name that it gives its column."""
     inner = node.this if isinstance(node, exp.PivotAlias | exp.Alias) else node
     cells = list(inner.expressions) if isinstance(inner, exp.Tuple) else [inner]
@@ -108,7 +121,7 @@ def _unpivoted(
     inner = Source("", Scope(parent=parent))
     inner.begin(part)
     compiler = queries.expressions(inner.scope, tables)
-    groups = [_value(each) for each in within.expressions]
+    groups = [value_parts(each) for each in within.expressions]
     labels = [name for _, name in groups]
     columns = [[compiler.compile(cell) for cell in cells] for cells, _ in groups]
     if any(len(cells) != len(value_names) for cells in columns):
@@ -127,6 +140,7 @@ def _unpivoted(
     cells = [Fragment(f"struct_extract({row}, 'v{place}')", of_type) for place, (_, of_type) in enumerate(unions)]
     kept = [(name, fragment) for name, fragment in inner.scope.visible() if name.lower() not in used]
     made_columns = [(within.this.name, Fragment(f"struct_extract({row}, 'n')", STRING)), *zip(value_names, cells, strict=True)]
+    pivot.meta[PIVOT_SHAPE] = PivotShape(*(tuple((name, each.type) for name, each in listed) for listed in (kept, made_columns)))
     where = "" if pivot.args.get("include_nulls") else f" WHERE {' OR '.join(f'{each.sql} IS NOT NULL' for each in cells)}"
     return _selected(queries, pivot, part, inner.sql + where, [*kept, *made_columns])
 

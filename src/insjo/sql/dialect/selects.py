@@ -62,7 +62,13 @@ class Selection:
 
 def compile_select(queries: QueryCompiler, node: exp.Expr, parent: Scope | None, tables: Mapping[str, CommonTable]) -> CompiledQuery:
     """Compile one SELECT."""
-    for key, words in (("into", "SELECT INTO"), ("match", "MATCH_RECOGNIZE"), ("connect", "CONNECT BY"), ("prewhere", "PREWHERE")):
+    for key, words in (
+        ("into", "SELECT INTO"),
+        ("match", "MATCH_RECOGNIZE"),
+        ("connect", "CONNECT BY"),
+        ("prewhere", "PREWHERE"),
+        ("sample", "TABLESAMPLE behind an alias"),
+    ):
         if node.args.get(key):
             raise UnsupportedFeature(f"`{words}` is not supported.")
     clause = From(queries, parent, tables)

@@ -26,16 +26,18 @@ def checked_query(tree: exp.Expr) -> exp.Expr:
         message = "This is not a query."
         raise SyntaxInvalid(message, hint="A query begins with `SELECT`, `WITH`, `FROM` or `VALUES`.")
     if isinstance(tree, exp.Values):
-        with_ = tree.args.get("with_")
-        if with_ is not None:
-            tree.set("with_", None)
-        select = exp.Select(expressions=[exp.Star()], from_=exp.From(this=tree))
-        if with_ is not None:
-            select.set("with_", with_)
-        return select
+        return _selected(tree)
     if isinstance(tree, exp.Subquery) and not tree.args.get("alias"):
-        return exp.Select(expressions=[exp.Star()], from_=exp.From(this=_aliased(tree)))
+        return _selected(_aliased(tree))
     return tree
+
+
+def _selected(tree: exp.Expr) -> exp.Expr:
+    """All rows of a source; what stands behind it (ORDER BY, LIMIT) is about the query, and so moves out."""
+    around = {key: tree.args[key] for key in ("with_", "order", "limit", "offset") if tree.args.get(key) is not None}
+    for key in around:
+        tree.set(key, None)
+    return exp.Select(expressions=[exp.Star()], from_=exp.From(this=tree), **around)
 
 
 def _aliased(tree: exp.Subquery) -> exp.Subquery:

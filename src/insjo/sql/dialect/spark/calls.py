@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from insjo.sql.dialect.expressions import NODE_TYPE
 from insjo.sql.dialect.spark.functions import AGGREGATES_OF_NUMBERS, ALLOWED, RANKS, SAME_TYPE, WITH_DECIMAL_CONSTANTS
+from insjo.sql.dialect.spark.percentiles import CHOSEN, EXACT, ORDERED, percentile
 from insjo.sql.dialect.spark.typed import WIDE, cast, checked_cast, data_type, refused, shared_type, type_of
 from insjo.sql.dialect.types import BIGINT, STRING, Kind, Type
 
@@ -39,6 +40,8 @@ def rewritten_call(node: exp.Anonymous, session: SessionFacts) -> exp.Expr:
     if name not in ALLOWED | RANKS:
         raise refused(node, f"the function `{name}`")
     decimals = [each for each in node.expressions if (type_of(each) or STRING).kind is Kind.DECIMAL]
+    if name == "array" and isinstance(node.parent, exp.Anonymous) and str(node.parent.this).lower() in EXACT | CHOSEN:
+        return node
     if name in WITH_DECIMAL_CONSTANTS:
         decimals = [each for each in decimals if not isinstance(each, exp.Literal)]
     if decimals and name not in AGGREGATES_OF_NUMBERS:
@@ -256,6 +259,13 @@ def _same_types(node: exp.Anonymous) -> exp.Expr:
     return exp.Anonymous(this="if" if name == "iff" else node.this, expressions=arguments)
 
 
+def _drawn(node: exp.Anonymous) -> exp.Expr:
+    """A random number; with a seed each server draws others."""
+    if node.expressions:
+        raise refused(node, f"the function `{str(node.this).lower()}` with a seed")
+    return exp.Anonymous(this="rand", expressions=[])
+
+
 def _number_of(node: exp.Anonymous) -> exp.Expr:
     """A sum or an absolute value that raises where it does not fit."""
     name, kind = str(node.this).lower(), type_of(node)
@@ -288,6 +298,8 @@ _CHANGES: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
     "array_contains": _contains,
     **dict.fromkeys(("regexp_extract", "regexp_extract_all", "regexp_replace", "regexp_like", "regexp_count", "split"), _searched),
     **dict.fromkeys(("concat_ws",), _of_texts),
+    **dict.fromkeys(EXACT | CHOSEN | ORDERED, percentile),
+    **dict.fromkeys(("rand", "random"), _drawn),
     "get_json_object": _at_path,
     "decode": _decoded,
 }

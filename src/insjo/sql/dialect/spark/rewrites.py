@@ -15,6 +15,8 @@ from insjo.sql.dialect.coercion import common_type
 from insjo.sql.dialect.expressions import NODE_TYPE
 from insjo.sql.dialect.names import is_aggregate
 from insjo.sql.dialect.spark.calls import rewritten_call
+from insjo.sql.dialect.spark.percentiles import within_group
+from insjo.sql.dialect.spark.relations import plain_relations
 from insjo.sql.dialect.spark.typed import WIDE, cast, checked_cast, refused, shared_type, type_of
 from insjo.sql.dialect.types import BIGINT, BOOLEAN, DECIMAL_PRECISION_MAX, STRING, Kind, Type, decimal
 
@@ -50,6 +52,7 @@ _UNSUITED = frozenset({Kind.VARIANT})
 
 def rewrite(tree: exp.Expr, session: SessionFacts) -> exp.Expr:
     """The tree with every node made safe; it is changed."""
+    plain_relations(tree)
     for node in list(tree.walk()):
         _check(node)
     found = tree
@@ -72,8 +75,6 @@ def _check(node: exp.Expr) -> None:
     kind = type_of(node)
     if kind is not None and (kind.kind in _UNSUITED or (kind.kind is Kind.INTERVAL and not isinstance(node, exp.Interval))):
         raise refused(node, f"values of type `{kind.text}`")
-    if isinstance(node, exp.Table) and node.args.get("sample") is not None:
-        raise refused(node, "TABLESAMPLE")
     if isinstance(node, exp.With) and node.args.get("recursive"):
         raise refused(node, "WITH RECURSIVE")
 
@@ -160,6 +161,17 @@ def _comparison(node: exp.Expr) -> exp.Expr:
     if common is None:
         raise refused(node)
     made = type(node)(this=cast(node.this, common), expression=cast(node.expression, common))
+    made.meta[NODE_TYPE] = BOOLEAN
+    return made if not isinstance(node, exp.NullSafeEQ) or node.find_ancestor(exp.Join) else null_safe(made)
+
+
+def null_safe(node: exp.Expr) -> exp.Expr:
+    """Whether two values are equal or both NULL: the servers' own operator loses its way inside of aggregates."""
+    equal = exp.EQ(this=node.this.copy(), expression=node.expression.copy())
+    nulls = exp.And(
+        this=exp.Is(this=node.this.copy(), expression=exp.Null()), expression=exp.Is(this=node.expression.copy(), expression=exp.Null())
+    )
+    made = exp.Anonymous(this="coalesce", expressions=[equal, nulls])
     made.meta[NODE_TYPE] = BOOLEAN
     return made
 
@@ -315,7 +327,8 @@ def _ordered(node: exp.Expr) -> exp.Expr:
     """`ORDER BY ALL` as all positions."""
     (only, *more) = node.expressions
     key = only.this if isinstance(only, exp.Ordered) else only
-    if more or not (isinstance(key, exp.Column) and not key.table and key.name.upper() == "ALL" and not key.this.args.get("quoted")):
+    is_column = isinstance(key, exp.Column) and not key.table and not key.this.args.get("quoted")
+    if more or not (isinstance(key, exp.Var) or is_column) or key.name.upper() != "ALL":
         return node
     query = node.parent
     if not isinstance(query, exp.Select) or any(isinstance(each, exp.Star) or each.is_star for each in query.expressions):
@@ -351,6 +364,7 @@ _CHANGES: tuple[tuple[type | tuple[type, ...], Callable[[exp.Expr], exp.Expr]], 
     (exp.RegexpLike, _regexp),
     (exp.ILike, _ilike),
     (exp.Filter, _filtered),
+    (exp.WithinGroup, within_group),
     (exp.Window, _window),
     (exp.Group, _grouped),
     (exp.Order, _ordered),
