@@ -106,6 +106,7 @@ def _fill(admin: Door) -> dict[str, str]:
     folder = f"/Volumes/{CANARY}_cat/{CANARY}_sch/{CANARY}_vol"
     stored = admin.call("PUT", f"/api/2.0/fs/files{folder}/{CANARY}.txt", raw=f"{CANARY} is written here".encode())
     assert stored.status == HTTPStatus.NO_CONTENT, stored.text
+    _register(admin)
     statement = admin.must(f"SELECT * FROM {CANARY}_cat.{CANARY}_sch.{CANARY}_tab")
     target = f"{CANARY}_cat.{CANARY}_sch.{CANARY}_loaded"
     loading = {"path": f"{folder}/{CANARY}.txt", "target": target, "format": "csv", "options": {"header": "false"}}
@@ -120,6 +121,7 @@ def _fill(admin: Door) -> dict[str, str]:
         "schema": f"{CANARY}_sch",
         "table": f"{CANARY}_tab",
         "volume": f"{CANARY}_vol",
+        "model": f"{CANARY}_mod",
         "file": f"{folder}/{CANARY}.txt",
         "folder": folder,
         "statement_id": statement["statement_id"],
@@ -127,6 +129,16 @@ def _fill(admin: Door) -> dict[str, str]:
         "token_id": token["token_info"]["token_id"],
         "user_id": me["id"],
     }
+
+
+def _register(admin: Door) -> None:
+    """A model with a version and an alias of which the outsider must learn nothing."""
+    home, name = {"catalog_name": f"{CANARY}_cat", "schema_name": f"{CANARY}_sch"}, f"{CANARY}_mod"
+    door = "/api/2.1/unity-catalog/models"
+    assert admin.call("POST", door, home | {"name": name, "comment": CANARY}).status == HTTPStatus.OK
+    assert admin.call("POST", f"{door}/versions", home | {"model_name": name, "source": CANARY}).status == HTTPStatus.OK
+    alias = f"{door}/{CANARY}_cat.{CANARY}_sch.{name}/aliases/{CANARY}"
+    assert admin.call("PUT", alias, {"version_num": 1}).status == HTTPStatus.OK
 
 
 def _furnish(admin: Door) -> dict[str, str]:
@@ -145,6 +157,10 @@ def _furnish(admin: Door) -> dict[str, str]:
     admin.call("POST", f"/api/2.0/lakeview/dashboards/{made_dashboard['dashboard_id']}/published", {})
     admin.call("POST", "/api/2.0/secrets/scopes/create", {"scope": f"{CANARY}_scope"})
     admin.call("POST", "/api/2.0/secrets/put", {"scope": f"{CANARY}_scope", "key": f"{CANARY}_key", "string_value": CANARY})
+    query_id = admin.call("POST", "/api/2.0/sql/queries", {"query": query}).json()["id"]
+    set_ = admin.call("PUT", f"/api/insjo/v1/queries/{query_id}/schedule", {"cron": "0 0 1 1 *"})
+    assert set_.status == HTTPStatus.OK, set_.text
+    assert admin.call("POST", f"/api/insjo/v1/queries/{query_id}/schedule/run").status == HTTPStatus.ACCEPTED
     return {
         "scope": f"{CANARY}_scope",
         "secret": f"{CANARY}_key",
@@ -152,7 +168,7 @@ def _furnish(admin: Door) -> dict[str, str]:
         "workspace_file": f"{home}/{CANARY}_file",
         "folder_number": str(admin.call("GET", f"/api/2.0/workspace/get-status?path={home}").json()["object_id"]),
         "dashboard_id": made_dashboard["dashboard_id"],
-        "query_id": admin.call("POST", "/api/2.0/sql/queries", {"query": query}).json()["id"],
+        "query_id": query_id,
     }
 
 

@@ -13,7 +13,7 @@ from insjo.web.openai.door import ROUTES as MODEL_ROUTES
 from tests.security.conftest import CANARY, Guarded
 
 PLACEHOLDER = re.compile(r"\{(\w+)(?::path)?\}")
-IDS = {"/ingest/": "run_id", "/lakeview/": "dashboard_id", "/sql/queries": "query_id"}
+IDS = {"/ingest/": "run_id", "/lakeview/": "dashboard_id", "/sql/queries": "query_id", "/v1/queries": "query_id", "/ui/queries": "query_id"}
 """Whose identifier stands for `{id}` in paths with this part."""
 OPEN = {(each.method, each.path) for each in ROUTES if each.needs == "nobody"}
 OWN = {"/sign-out", "/settings/password", "/settings/tokens", "/ui/language"}
@@ -28,6 +28,7 @@ def _filled(path: str, ids: dict[str, str]) -> str:
     """The path with the names of hidden things in it."""
     full = f"{ids['catalog']}.{ids['schema']}"
     kinds = {"tables": f"{full}.{ids['table']}", "volumes": f"{full}.{ids['volume']}", "schemas": full, "catalogs": ids["catalog"]}
+    kinds["models"] = f"{full}.{ids['model']}"
     values = {
         "catalog": ids["catalog"],
         "schema": ids["schema"],
@@ -39,6 +40,8 @@ def _filled(path: str, ids: dict[str, str]) -> str:
         "statement_id": ids["statement_id"],
         "run_id": ids["run_id"],
         "chunk_index": "0",
+        "version": "1",
+        "alias": CANARY,
         "token_id": ids["token_id"],
         "target": f"dashboards/{ids['dashboard_id']}",
         "id": next((ids[name] for part, name in IDS.items() if part in path), ids["user_id"]),

@@ -108,9 +108,7 @@ class FunctionNotFound(SecurableNotFound):
 
 
 class ModelNotFound(SecurableNotFound):
-    """No such registered model for this caller."""
-
-    code = "MODEL_DOES_NOT_EXIST"
+    """No such registered model for this caller; under the general code, for which MLflow's client looks."""
 
 
 class IndexNotFound(SecurableNotFound):

@@ -60,15 +60,11 @@ class VolumeAlreadyExists(AlreadyExists):
 
 
 class ModelAlreadyExists(AlreadyExists):
-    """There is a registered model of that name."""
-
-    code = "MODEL_ALREADY_EXISTS"
+    """There is a registered model of that name; under the general code, for which MLflow's client looks."""
 
 
 class ModelVersionNotFound(NotFound):
-    """The model has no such version, or no such alias."""
-
-    code = "MODEL_VERSION_DOES_NOT_EXIST"
+    """The model has no such version, or no such alias; under the general code, for which MLflow's client looks."""
 
 
 class ModelVersionFixed(FailedPrecondition):

@@ -100,6 +100,42 @@ file_labels: Final = sa.Table(
     sa.Column("changed_by", _NAME, nullable=False),
 )
 
+models: Final = sa.Table(
+    "catalog_models",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("schema_id", _ID, sa.ForeignKey("catalog_schemas.id"), nullable=False),
+    sa.Column("name", _NAME, nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("last_version", sa.Integer, nullable=False),
+    *_stamps(),
+    sa.UniqueConstraint("schema_id", "name"),
+)
+
+model_versions: Final = sa.Table(
+    "catalog_model_versions",
+    metadata,
+    sa.Column("model_id", _ID, sa.ForeignKey("catalog_models.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("run_id", _NAME, nullable=False),
+    sa.Column("logged_model_id", _NAME, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    *_stamps(),
+)
+
+model_aliases: Final = sa.Table(
+    "catalog_model_aliases",
+    metadata,
+    sa.Column("model_id", _ID, sa.ForeignKey("catalog_models.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("alias", _NAME, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
 # A dropped table or volume leaves a row here in the transaction that drops it; the folder is deleted afterwards, and a start of the
 # server deletes what a killed one did not get to.
 removals: Final = sa.Table(
@@ -119,6 +155,11 @@ _TABLE_ROWS: Final = (
 _VOLUME_ROWS: Final = (
     sa.select(volumes, catalogs.c.name.label("catalog_name"), schemas.c.name.label("schema_name"))
     .join_from(volumes, schemas, schemas.c.id == volumes.c.schema_id)
+    .join(catalogs, catalogs.c.id == schemas.c.catalog_id)
+)
+_MODEL_ROWS: Final = (
+    sa.select(models, catalogs.c.name.label("catalog_name"), schemas.c.name.label("schema_name"))
+    .join_from(models, schemas, schemas.c.id == models.c.schema_id)
     .join(catalogs, catalogs.c.id == schemas.c.catalog_id)
 )
 _SCHEMA_ROWS: Final = sa.select(schemas, catalogs.c.name.label("catalog_name")).join_from(
@@ -346,3 +387,74 @@ def fetch_labels_of_paths(connection: sa.Connection, volume_id: str, hashes: Ite
     """Labels of some paths of a volume."""
     query = sa.select(file_labels.c.label).where(file_labels.c.volume_id == volume_id, file_labels.c.path_hash.in_(list(hashes)))
     return list(connection.execute(query).scalars())
+
+
+def fetch_model(connection: sa.Connection, row_id: str) -> Row | None:
+    """Registered model by identifier, with the names above it."""
+    return connection.execute(_MODEL_ROWS.where(models.c.id == row_id)).mappings().first()
+
+
+def list_models(connection: sa.Connection, visible: Visible, within: tuple[str, str], after: tuple[str, ...], limit: int) -> Sequence[Row]:
+    """Visible models by full name, of one catalog and schema, or of all of them for empty names."""
+    query = _within(_MODEL_ROWS.where(models.c.id.in_(visible)), *within)
+    order = (catalogs.c.name, schemas.c.name, models.c.name)
+    if after:
+        query = query.where(sa.tuple_(*order) > sa.tuple_(*(sa.literal(each) for each in after)))
+    return connection.execute(query.order_by(*order).limit(limit)).mappings().all()
+
+
+def models_of_schema(connection: sa.Connection, schema_id: str) -> Sequence[Row]:
+    """Every model of a schema, whoever may see it."""
+    return connection.execute(_MODEL_ROWS.where(models.c.schema_id == schema_id).order_by(models.c.name)).mappings().all()
+
+
+def take_version(connection: sa.Connection, model_id: str) -> int:
+    """The next number, which is never given again; the row stays locked until the transaction ends."""
+    connection.execute(sa.update(models).where(models.c.id == model_id).values(last_version=models.c.last_version + 1))
+    return int(connection.execute(sa.select(models.c.last_version).where(models.c.id == model_id)).scalar_one())
+
+
+def fetch_version(connection: sa.Connection, model_id: str, version: int) -> Row | None:
+    """One version of a model."""
+    mine = model_versions.c.model_id == model_id
+    return connection.execute(sa.select(model_versions).where(mine, model_versions.c.version == version)).mappings().first()
+
+
+def list_versions(connection: sa.Connection, model_id: str, before: int | None, limit: int) -> Sequence[Row]:
+    """Versions of a model, the newest first."""
+    query = sa.select(model_versions).where(model_versions.c.model_id == model_id)
+    if before is not None:
+        query = query.where(model_versions.c.version < before)
+    return connection.execute(query.order_by(model_versions.c.version.desc()).limit(limit)).mappings().all()
+
+
+def update_version(connection: sa.Connection, model_id: str, version: int, values: Mapping[str, object]) -> None:
+    """Change a version."""
+    mine = model_versions.c.model_id == model_id
+    connection.execute(sa.update(model_versions).where(mine, model_versions.c.version == version).values(**values))
+
+
+def delete_version(connection: sa.Connection, model_id: str, version: int) -> None:
+    """Remove a version and the aliases that stand for it."""
+    connection.execute(sa.delete(model_aliases).where(model_aliases.c.model_id == model_id, model_aliases.c.version == version))
+    connection.execute(sa.delete(model_versions).where(model_versions.c.model_id == model_id, model_versions.c.version == version))
+
+
+def aliases_of(connection: sa.Connection, model_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Aliases of some models, by model."""
+    found: dict[str, dict[str, int]] = {each: {} for each in model_ids}
+    query = sa.select(model_aliases).where(model_aliases.c.model_id.in_(list(found))).order_by(model_aliases.c.alias)
+    for row in connection.execute(query):
+        found[row.model_id][row.alias] = row.version
+    return found
+
+
+def put_alias(connection: sa.Connection, model_id: str, alias: str, version: int) -> None:
+    """Let an alias stand for a version."""
+    delete_alias(connection, model_id, alias)
+    connection.execute(sa.insert(model_aliases).values(model_id=model_id, alias=alias, version=version))
+
+
+def delete_alias(connection: sa.Connection, model_id: str, alias: str) -> None:
+    """Forget an alias."""
+    connection.execute(sa.delete(model_aliases).where(model_aliases.c.model_id == model_id, model_aliases.c.alias == alias))

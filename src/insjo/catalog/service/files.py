@@ -9,7 +9,7 @@ from insjo.access.types import Label, Privilege, join_all
 from insjo.catalog import store
 from insjo.catalog.errors import DirectoryNotEmpty, FileAlreadyExists, FileNotFound, InvalidPath, TooManyFiles
 from insjo.catalog.service import paths
-from insjo.catalog.types import FileEntry, LocalFile
+from insjo.catalog.types import FileEntry, Folder, LocalFile
 from insjo.kernel.errors import did_you_mean
 from insjo.kernel.limits import FILE_BYTES_MAX
 from insjo.kernel.paging import Page, PageRequest, page_of
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from insjo.catalog.ports import Mirror, StoredFile
+    from insjo.catalog.service.models import Models
     from insjo.catalog.service.parts import Parts
     from insjo.catalog.service.volumes import Volumes
-    from insjo.catalog.types import Volume
     from insjo.kernel.context import RequestContext
 
     FileHook = Callable[[str, str], None]
@@ -36,10 +36,15 @@ _HIDDEN = ("_", ".")
 
 
 class Files:
-    """Files by their path `/Volumes/catalog/schema/volume/…`."""
+    """Files by their path `/Volumes/catalog/schema/volume/…`, and those of models by `/Models/catalog/schema/model/version/…`.
 
-    def __init__(self, parts: Parts, volumes: Volumes, mirror: Mirror | None = None) -> None:
+    Files of a model are read by whoever holds EXECUTE on it, and written by who manages it while their version is pending; SQL reads
+    none of them, and their label is that of the model.
+    """
+
+    def __init__(self, parts: Parts, volumes: Volumes, models: Models, mirror: Mirror | None = None) -> None:
         self._parts = parts
+        self._models = models
         self._mirror = mirror
         self._volumes = volumes
         self._hooks: list[FileHook] = []
@@ -68,7 +73,8 @@ class Files:
             FileAlreadyExists: A file is there and `overwrite` is false.
             FileTooLarge, DiskFull, InvalidPath: As they say; nothing remains.
         """
-        where, volume = self._open(ctx, path, Privilege.WRITE_VOLUME)
+        open_ = self._open if label is None else self._open_volume  # Files of models have no labels of their own.
+        where, volume = open_(ctx, path, Privilege.WRITE_VOLUME)
         if not where.inside:
             message = f"`{where.text}` is a volume, not a file."
             raise FileAlreadyExists(message)
@@ -129,7 +135,7 @@ class Files:
             name = stored.path.rpartition("/")[2]
             if name <= after:
                 continue
-            entries.append(_entry(paths.VolumePath(where.volume, stored.path), stored))
+            entries.append(_entry(paths.VolumePath(where.volume, stored.path, where.root), stored))
             if len(entries) > wanted.size:
                 break
         return page_of(entries, wanted.size, lambda each: each.name)
@@ -168,7 +174,7 @@ class Files:
             FileNotFound: Nothing is there.
             TooManyFiles: More than 10,000 files.
         """
-        where, volume = self._open(ctx, path, privilege)
+        where, volume = self._open_volume(ctx, path, privilege)
         found = self._parts.files.stat(volume.location, where.inside)
         if found is not None and not found.is_directory:
             matches: Iterable[StoredFile] = [found]
@@ -209,7 +215,7 @@ class Files:
 
         The directory is made if it is not there.  A volume as a whole is none: it holds what Insjö puts beside the files.
         """
-        where, volume = self._open(ctx, path, Privilege.READ_VOLUME)
+        where, volume = self._open_volume(ctx, path, Privilege.READ_VOLUME)
         self._parts.access.authority.authorize(ctx, Privilege.WRITE_VOLUME, volume.id)
         if not where.inside:
             message = f"`{where.text}` is a volume; name a directory in it."
@@ -246,12 +252,12 @@ class Files:
 
     def label(self, ctx: RequestContext, path: str) -> Label:
         """Effective label of a file or directory: its own joined with those above it; needs READ VOLUME."""
-        where, volume = self._open(ctx, path, Privilege.READ_VOLUME)
+        where, volume = self._open_volume(ctx, path, Privilege.READ_VOLUME)
         return self._effective(volume, where)
 
     def set_label(self, ctx: RequestContext, path: str, label: Label) -> None:
         """Label a file or a directory.  Raising it needs WRITE VOLUME, lowering it needs MANAGE on the volume."""
-        where, volume = self._open(ctx, path, Privilege.WRITE_VOLUME)
+        where, volume = self._open_volume(ctx, path, Privilege.WRITE_VOLUME)
         if self._parts.files.stat(volume.location, where.inside) is None:
             raise self._missing(where, volume, "file or directory")
         if not label.covers(self._own(volume.id, where.inside)):
@@ -261,11 +267,19 @@ class Files:
 
     # ------------------------------------------------------------------------------------------------------------- details
 
-    def _open(self, ctx: RequestContext, path: str, privilege: Privilege) -> tuple[paths.VolumePath, Volume]:
-        where = paths.parse_path(path)
-        return where, self._volumes.get(ctx, where.volume, privilege)
+    def _open(self, ctx: RequestContext, path: str, privilege: Privilege) -> tuple[paths.VolumePath, Folder]:
+        """The place that a path names; for a model the privilege to write means to manage it."""
+        where = paths.parse_path(path, models=True)
+        if where.root == paths.MODELS:
+            return where, self._models.folder(ctx, where.volume, where.inside, write=privilege is Privilege.WRITE_VOLUME)
+        return self._open_volume(ctx, path, privilege)
 
-    def _below(self, volume: Volume, folder: str, wanted: Callable[[str], bool]) -> Iterable[StoredFile]:
+    def _open_volume(self, ctx: RequestContext, path: str, privilege: Privilege) -> tuple[paths.VolumePath, Folder]:
+        where = paths.parse_path(path)
+        volume = self._volumes.get(ctx, where.volume, privilege)
+        return where, Folder(volume.id, volume.path, volume.location)
+
+    def _below(self, volume: Folder, folder: str, wanted: Callable[[str], bool]) -> Iterable[StoredFile]:
         """All visible files below a folder that are wanted."""
         matches: dict[str, StoredFile] = {}
         pending = [folder]
@@ -288,7 +302,7 @@ class Files:
                     raise TooManyFiles(message, hint="Name a smaller directory or a narrower pattern.")
         return matches.values()
 
-    def _effective(self, volume: Volume, where: paths.VolumePath) -> Label:
+    def _effective(self, volume: Folder, where: paths.VolumePath) -> Label:
         return self._parts.access.labels.effective(volume.id).join(self._own(volume.id, where.inside, inherited=True))
 
     def _own(self, volume_id: str, inside: str, *, inherited: bool = False) -> Label:
@@ -297,7 +311,7 @@ class Files:
         with self._parts.database.read() as connection:
             return join_all(Label.from_json(each) for each in store.fetch_labels_of_paths(connection, volume_id, hashes))
 
-    def _put_label(self, ctx: RequestContext, volume: Volume, where: paths.VolumePath, label: Label) -> None:
+    def _put_label(self, ctx: RequestContext, volume: Folder, where: paths.VolumePath, label: Label) -> None:
         stamp = (self._parts.clock.now(), ctx.principal.name)
         with self._parts.database.write() as connection:
             store.put_file_label(connection, (volume.id, paths.path_hash(where.inside)), where.inside, label.as_json(), stamp)
@@ -311,7 +325,7 @@ class Files:
                 connection=connection,
             )
 
-    def _missing(self, where: paths.VolumePath, volume: Volume, noun: str) -> FileNotFound:
+    def _missing(self, where: paths.VolumePath, volume: Folder, noun: str) -> FileNotFound:
         """Error with the nearest name in the same directory; the caller may read the volume, so it may see the names."""
         parent = where.inside.rpartition("/")[0]
         folder = self._parts.files.stat(volume.location, parent)
@@ -321,7 +335,7 @@ class Files:
         message = f"No {noun} is at `{where.text}`."
         return FileNotFound(message, hint=did_you_mean(where.name, names))
 
-    def _changed(self, volume: Volume, where: paths.VolumePath) -> None:
+    def _changed(self, volume: Folder, where: paths.VolumePath) -> None:
         for hook in self._hooks:
             hook(volume.id, where.text)
 

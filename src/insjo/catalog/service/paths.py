@@ -1,4 +1,4 @@
-"""Paths of files in volumes: `/Volumes/catalog/schema/volume/folder/file`."""
+"""Paths of files in volumes and models: `/Volumes/catalog/schema/volume/folder/file`, `/Models/catalog/schema/model/version/file`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = "/Volumes"
+MODELS = "/Models"
+"""Where files of registered models appear; the first folder in a model is the number of a version."""
+
 TEMPORARY_PREFIX = ".insjo-"
 """Names that begin so are unfinished uploads; nobody sees or makes them."""
 
@@ -24,16 +27,17 @@ _MARKS = re.compile(r"[*?\[{]")
 
 @dataclass(frozen=True, slots=True)
 class VolumePath:
-    """A path in a volume; `inside` is what follows the volume's name, without slashes at its ends."""
+    """A path in a volume or a model; `inside` is what follows its name, without slashes at its ends."""
 
     volume: str
     inside: str
+    root: str = ROOT
 
     @property
     def text(self) -> str:
         """The whole path."""
         catalog, schema, name = self.volume.split(".")
-        return "/".join([ROOT, catalog, schema, name, *([self.inside] if self.inside else [])])
+        return "/".join([self.root, catalog, schema, name, *([self.inside] if self.inside else [])])
 
     @property
     def name(self) -> str:
@@ -42,11 +46,11 @@ class VolumePath:
 
     def joined(self, inside: str) -> str:
         """Whole path of something in the same volume."""
-        return VolumePath(self.volume, inside).text
+        return VolumePath(self.volume, inside, self.root).text
 
 
-def parse_path(text: str) -> VolumePath:
-    """Read a path; the volume's name is case-insensitive, what follows is not.
+def parse_path(text: str, *, models: bool = False) -> VolumePath:
+    """Read a path; the name of the volume, or where that is wanted of the model, is case-insensitive, what follows is not.
 
     Raises:
         InvalidPath: It does not begin with `/Volumes/catalog/schema/volume`, or holds `..`, a NUL or another control character.
@@ -57,7 +61,8 @@ def parse_path(text: str) -> VolumePath:
         raise InvalidPath(message)
     shown = plain.replace("\0", "")
     parts = [part for part in plain.split("/") if part]
-    if not plain.startswith("/") or len(parts) < _LEADING_PARTS - 1 or parts[0].lower() != "volumes":
+    in_model = models and bool(parts) and parts[0].lower() == "models"
+    if not plain.startswith("/") or len(parts) < _LEADING_PARTS - 1 or (parts[0].lower() != "volumes" and not in_model):
         message = f"`{shown}` does not lie in a volume."
         raise InvalidPath(message, hint="A path begins with `/Volumes/catalog/schema/volume/`.")
     for part in parts:
@@ -70,7 +75,7 @@ def parse_path(text: str) -> VolumePath:
         if any(0xD800 <= ord(each) <= 0xDFFF for each in part):  # noqa: PLR2004  # The surrogates of UTF-16: not text in UTF-8.
             message = "The path is not valid UTF-8."
             raise InvalidPath(message)
-    return VolumePath(".".join(parts[1:4]).lower(), "/".join(parts[4:]))
+    return VolumePath(".".join(parts[1:4]).lower(), "/".join(parts[4:]), MODELS if in_model else ROOT)
 
 
 def is_pattern(inside: str) -> bool:

@@ -47,6 +47,16 @@ class Removals:
         if row["volume_type"] == VolumeType.MANAGED:
             store.insert_removal(connection, row["id"], "volume", row["location"], self._parts.clock.now())
 
+    def remove_model(self, ctx: RequestContext, connection: sa.Connection, row: store.Row) -> None:
+        """Delete a model's rows and securable, and note its folder."""
+        store.delete(connection, store.models, row["id"])
+        self._parts.access.securables.remove(ctx, row["id"], connection=connection)
+        self.note_folder(connection, row["id"], row["location"])
+
+    def note_folder(self, connection: sa.Connection, row_id: str, location: str) -> None:
+        """Note a folder of files for deletion."""
+        store.insert_removal(connection, row_id, "volume", location, self._parts.clock.now())
+
     def sweep_noted(self) -> int:
         """Delete the folders that were noted; gives how many.  A folder that cannot be deleted stays noted."""
         with self._parts.database.read() as connection:
@@ -70,9 +80,8 @@ class Removals:
     def sweep_strangers(self) -> int:
         """Delete folders of tables and volumes that no row names and that are older than a day; gives how many."""
         with self._parts.database.read() as connection:
-            known = set(store.all_locations(connection, store.tables).values()) | set(
-                store.all_locations(connection, store.volumes).values()
-            )
+            kept = (store.tables, store.volumes, store.models)
+            known = {location for table in kept for location in store.all_locations(connection, table).values()}
         oldest = time.time() - _STRANGER_AGE_S
         swept = 0
         for parent in (self._parts.table_folder, self._parts.volume_folder):

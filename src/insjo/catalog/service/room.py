@@ -8,6 +8,7 @@ from insjo.access.types import SecurableKind
 from insjo.catalog.service.catalogs import Catalogs
 from insjo.catalog.service.files import Files
 from insjo.catalog.service.information import Information
+from insjo.catalog.service.models import Models
 from insjo.catalog.service.parts import Parts
 from insjo.catalog.service.removals import Removals
 from insjo.catalog.service.resolution import Resolution
@@ -63,7 +64,8 @@ class CatalogRoom:
         self.schemas = Schemas(parts, removals)
         self.catalogs = Catalogs(parts, self.schemas)
         self.volumes = Volumes(parts, removals)
-        self.files = Files(parts, self.volumes, mirror)
+        self.models = Models(parts, removals)
+        self.files = Files(parts, self.volumes, self.models, mirror)
         resolution = Resolution(parts, snapshots, self.files)
         self.tables = Tables(parts, snapshots, resolution, Writes(parts, snapshots, resolution), removals, self.files)
         self.information = Information(parts)

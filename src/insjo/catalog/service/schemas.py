@@ -167,12 +167,14 @@ class Schemas:
         return not inside and not folders and not self._parts.access.securables.has_children(schema_id, connection=connection)
 
     def empty_out(self, ctx: RequestContext, connection: sa.Connection, schema_id: str) -> None:
-        """Delete the rows of all tables and volumes of a schema and note their folders for deletion."""
+        """Delete the rows of all tables, volumes and models of a schema and note their folders for deletion."""
         inside, folders = store.contents_of_schema(connection, schema_id)
         for row in inside:
             self._removals.remove_table(ctx, connection, row)
         for row in folders:
             self._removals.remove_volume(ctx, connection, row)
+        for row in store.models_of_schema(connection, schema_id):
+            self._removals.remove_model(ctx, connection, row)
 
     def after_removal(self) -> None:
         """Delete folders after the transaction that dropped what was in them."""

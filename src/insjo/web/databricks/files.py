@@ -42,8 +42,8 @@ def path_of(call: Call) -> str:
     except UnicodeDecodeError as error:
         raise InvalidArgument("The path is not valid UTF-8.") from error
     path = "/" + call.path("path").lstrip("/")
-    if not path.startswith("/Volumes/"):
-        raise InvalidArgument("Paths of files begin with `/Volumes/<catalog>/<schema>/<volume>/`.")
+    if not path.startswith(("/Volumes/", "/Models/")):
+        raise InvalidArgument("Paths of files begin with `/Volumes/<catalog>/<schema>/<volume>/` or `/Models/<catalog>/<schema>/<model>/`.")
     return path
 
 

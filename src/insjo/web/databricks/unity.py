@@ -18,7 +18,7 @@ from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
     from insjo.access.protection import Protection
-    from insjo.catalog.types import Catalog, Schema, Table, Volume
+    from insjo.catalog.types import Catalog, RegisteredModel, Schema, Table, Volume
 
 PREFIX = "/api/2.1/unity-catalog"
 
@@ -89,7 +89,7 @@ def listing(name: str, items: list[dict[str, object]], next_token: str) -> Respo
     return JSONResponse(body)
 
 
-def common(thing: Catalog | Schema | Table | Volume) -> dict[str, object]:
+def common(thing: Catalog | Schema | Table | Volume | RegisteredModel) -> dict[str, object]:
     """Fields that all objects share."""
     return {
         "name": thing.name,
