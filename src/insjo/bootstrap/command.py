@@ -93,7 +93,7 @@ def run_load(settings: Settings, spec: LoadSpec, *, user: str, timeout_s: float,
         if not spec.source.path.startswith("/Volumes/"):
             spec = replace(spec, source=replace(spec.source, path=_stored(services, ctx, local, spec.target)))
         run = services.ingest.loads.load(ctx, spec)
-        services.jobs.start()
+        services.jobs.start(ticks=False)
         until_s = services.clock.monotonic_s() + timeout_s
         told = ""
         while not run.state.ended and services.clock.monotonic_s() < until_s:

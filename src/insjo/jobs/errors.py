@@ -33,3 +33,9 @@ class RunCancelled(Cancelled):
     """Raised by a handler that saw that it should stop."""
 
     code = "JOB_CANCELLED"
+
+
+class CronInvalid(InvalidArgument):
+    """The rule that says when something is due cannot be read, or the time zone is not known."""
+
+    code = "CRON_INVALID"

@@ -25,7 +25,7 @@ from insjo.kernel.ids import new_id, short_id
 from insjo.kernel.paging import Page, PageRequest, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import sqlalchemy as sa
 
@@ -45,6 +45,7 @@ _KEPT = timedelta(days=30)
 _IDLE_WAIT_S = 1.0
 _CLOSE_WAIT_S = 10.0
 _RECOVER_EVERY_BEATS = 10
+_TICK_EVERY_BEATS = 5
 _TITLE_CHARS_MAX = 500
 _MESSAGE_CHARS_MAX = 1000
 
@@ -110,12 +111,18 @@ class Jobs:
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._working: dict[str, _Work] = {}
+        self._ticks: list[Callable[[], object]] = []
+        self._ticking = False
 
     # --------------------------------------------------------------------------------------------------------- for everybody
 
     def register(self, kind: str, handler: Handler, *, resumable: bool = False) -> None:
         """Make a kind of work known; `resumable` work may be begun again after its server was killed."""
         self._handlers[kind] = (handler, resumable)
+
+    def register_tick(self, tick: Callable[[], object]) -> None:
+        """Have something called every few seconds while a server runs, in one thread; it must be quick, and safe on several servers."""
+        self._ticks.append(tick)
 
     def submit(
         self,
@@ -218,8 +225,9 @@ class Jobs:
 
     # ------------------------------------------------------------------------------------------------------- for the server
 
-    def start(self) -> None:
-        """Take up what killed servers left, and begin to work."""
+    def start(self, *, ticks: bool = True) -> None:
+        """Take up what killed servers left, and begin to work; a command that soon ends leaves ticks to servers."""
+        self._ticking = ticks
         self.recover()
         self._closing.clear()
         names = [("jobs-beat", self._keep_beating), *((f"jobs-{number}", self._keep_working) for number in range(self._thread_count))]
@@ -395,6 +403,9 @@ class Jobs:
                     self._beat(work)
                 if beats % _RECOVER_EVERY_BEATS == 0:
                     self.recover()
+                if self._ticking and beats % _TICK_EVERY_BEATS == 0:
+                    for tick in self._ticks:
+                        tick()
             except Exception:  # The database may be away for a while.
                 _LOGGER.exception("the leases of runs could not be renewed")
 

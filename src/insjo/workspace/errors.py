@@ -86,3 +86,27 @@ class TooManySecrets(ResourceExhausted):
 
 class InvalidPermissionLevel(InvalidArgument):
     """The word is no permission level, or none of this kind of object."""
+
+
+class ScheduleNotFound(NotFound):
+    """The query has no schedule."""
+
+    code = "SCHEDULE_NOT_FOUND"
+
+
+class ScheduleInvalid(InvalidArgument):
+    """The query cannot run by itself."""
+
+    code = "SCHEDULE_INVALID"
+
+
+class ScheduleOutdated(FailedPrecondition):
+    """The query was changed after its schedule was set: whoever owns the schedule looks at it and sets it again."""
+
+    code = "SCHEDULE_OUTDATED"
+
+
+class TooManySchedules(ResourceExhausted):
+    """The owner has as many schedules as somebody may have."""
+
+    code = "QUOTA_EXCEEDED"

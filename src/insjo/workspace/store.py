@@ -63,6 +63,22 @@ queries: Final = sa.Table(
     sa.Column("trashed_at", UtcDateTime),
 )
 
+schedules: Final = sa.Table(
+    "workspace_schedules",
+    metadata,
+    sa.Column("query_id", sa.String(64), sa.ForeignKey("workspace_queries.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("owner_id", sa.String(64), nullable=False, index=True),
+    sa.Column("cron", sa.String(100), nullable=False),
+    sa.Column("time_zone", sa.String(64), nullable=False),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("query_hash", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("next_at", UtcDateTime, index=True),
+    sa.Column("last_at", UtcDateTime),
+    sa.Column("last_run_id", sa.String(64), nullable=False),
+)
+"""When saved queries run by themselves; `next_at` is NULL while one is paused."""
+
 secrets: Final = sa.Table(
     "workspace_secrets",
     metadata,
@@ -244,3 +260,43 @@ def object_of(row: Mapping[str, Any] | sa.RowMapping, prefix: str = "") -> Works
         updated_at=row[f"{prefix}updated_at"],
         updated_by=row[f"{prefix}updated_by"],
     )
+
+
+def fetch_schedule(connection: sa.Connection, query_id: str) -> dict[str, Any] | None:
+    """The schedule of a query."""
+    row = connection.execute(sa.select(schedules).where(schedules.c.query_id == query_id)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def list_schedules(connection: sa.Connection, visible: sa.Select[tuple[str]], limit: int) -> list[dict[str, Any]]:
+    """Schedules of queries that are visible, by query."""
+    query = sa.select(schedules).where(schedules.c.query_id.in_(visible)).order_by(schedules.c.query_id).limit(limit)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def list_due_schedules(connection: sa.Connection, now: datetime, limit: int) -> list[dict[str, Any]]:
+    """Schedules that are due, the oldest first."""
+    query = sa.select(schedules).where(schedules.c.next_at <= now).order_by(schedules.c.next_at).limit(limit)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def count_schedules(connection: sa.Connection, owner_id: str) -> int:
+    """How many schedules somebody owns."""
+    return connection.execute(sa.select(sa.func.count()).where(schedules.c.owner_id == owner_id)).scalar_one()
+
+
+def put_schedule(connection: sa.Connection, values: Mapping[str, Any]) -> None:
+    """A schedule in the place of the one that the query had."""
+    delete_schedule(connection, values["query_id"])
+    connection.execute(schedules.insert().values(**values))
+
+
+def update_schedule(connection: sa.Connection, query_id: str, next_at: datetime | None, values: Mapping[str, Any]) -> bool:
+    """Change a schedule that is still due at `next_at`: of several servers that saw it so, one succeeds."""
+    same = schedules.c.next_at.is_(None) if next_at is None else schedules.c.next_at == next_at
+    return connection.execute(sa.update(schedules).where(schedules.c.query_id == query_id, same).values(**values)).rowcount > 0
+
+
+def delete_schedule(connection: sa.Connection, query_id: str) -> int:
+    """Forget the schedule of a query; how many there were."""
+    return connection.execute(schedules.delete().where(schedules.c.query_id == query_id)).rowcount

@@ -162,3 +162,30 @@ class SecretKey:
 
     key: str
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a saved query runs by itself, with the rights of whoever set that.
+
+    Attributes:
+        owner: With whose rights it runs; those are asked for again each time.
+        cron: Five fields, see `insjo.jobs.cron`; `time_zone` is where its hours are.
+        query_hash: What the query was when the schedule was set: a changed one does not run until somebody sets it again.
+        next_at: When it is due; None while it is paused.
+        outdated: The query is another one by now.
+    """
+
+    query_id: str
+    query_name: str
+    owner: str
+    owner_id: str
+    cron: str
+    time_zone: str
+    paused: bool
+    query_hash: str
+    created_at: datetime
+    next_at: datetime | None = None
+    last_at: datetime | None = None
+    last_run_id: str = ""
+    outdated: bool = False

@@ -5,18 +5,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from insjo.access.service.facade import Access
 from insjo.adapters.files.storage import LocalFiles
 from insjo.bootstrap.schema import whole_schema
+from insjo.jobs.service import Jobs
 from insjo.kernel.context import RequestContext
 from insjo.kernel.database import Database
 from insjo.kernel.settings import Settings
 from insjo.workspace.service.room import WorkspaceRoom
 from tests.support.access import KEY, Turnable, ctx_of
 from tests.support.postgres import PostgresServer, postgres_server
+
+if TYPE_CHECKING:
+    from insjo.sql.service.statements import Statements
 
 __all__ = ["postgres_server"]
 
@@ -44,6 +49,8 @@ class Desk:
             contents=LocalFiles(),
             folder=self.folder / "workspace",
             keys=self.folder / "keys",
+            jobs=Jobs(database=self.database, clock=self.clock, access=self.access),
+            statements=cast("Statements", None),  # No query runs here.
         )
         room.start()
         return room

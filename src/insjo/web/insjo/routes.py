@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, policies, results
+from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, policies, results, schedules
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -19,4 +19,5 @@ ROUTES: tuple[DoorRoute, ...] = (
     *agents.ROUTES,
     *assistant.ROUTES,
     *results.ROUTES,
+    *schedules.ROUTES,
 )

@@ -10,6 +10,7 @@ from insjo.workspace.service.dashboards import Dashboards, trash_limit
 from insjo.workspace.service.objects import Objects
 from insjo.workspace.service.permissions import Permissions
 from insjo.workspace.service.queries import Queries
+from insjo.workspace.service.schedules import Schedules
 from insjo.workspace.service.secrets import Secrets
 from insjo.workspace.service.tree import Tree
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from insjo.access.service.facade import Access
+    from insjo.jobs.service import Jobs
     from insjo.kernel.clock import Clock
     from insjo.kernel.database import Database
+    from insjo.sql.service.statements import Statements
     from insjo.workspace.ports import ContentStorage
 
 PURGED_AT_ONCE = 1000
@@ -34,12 +37,26 @@ class WorkspaceRoom:
         contents: Where contents of files lie.
         folder: Their folder.
         keys: The folder of the installation's keys.
+        jobs: Does what runs by itself.
+        statements: Runs the texts of queries.
     """
 
-    def __init__(self, *, database: Database, clock: Clock, access: Access, contents: ContentStorage, folder: Path, keys: Path) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        access: Access,
+        contents: ContentStorage,
+        folder: Path,
+        keys: Path,
+        jobs: Jobs,
+        statements: Statements,
+    ) -> None:
         self._tree = Tree(database=database, clock=clock, access=access, contents=contents, folder=str(folder))
         self.dashboards = Dashboards(self._tree)
         self.queries = Queries(self._tree)
+        self.schedules = Schedules(self._tree, self.queries, jobs=jobs, statements=statements)
         self.objects = Objects(self._tree, self.dashboards, self.queries)
         self.permissions = Permissions(self._tree)
         self.secrets = Secrets(self._tree, keys)

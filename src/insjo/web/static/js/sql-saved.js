@@ -1,6 +1,7 @@
 // Saved queries: keeping the text of a tab under a name, finding it again, and sharing it.
 import { el, icon, iconButton, requestJson, t } from "./core.js";
 import { confirmDialog, showDialog } from "./dialogs.js";
+import { openSchedule } from "./sql-schedule.js";
 import { toast } from "./toasts.js";
 
 const URL_OF = "/ui/queries";
@@ -88,8 +89,9 @@ function entry(one, pick, changed) {
     await requestJson(`${URL_OF}/${one.id}`, { method: "DELETE" }).catch(tell);
     changed();
   };
+  const clock = iconButton("calendar-clock", t("sql_schedule", { name: one.name }), () => openSchedule(one));
   const tools = one.may_manage ? [iconButton("share-2", t("sql_share", { name: one.name }), () => shareDialog(one)), iconButton("trash-2", t("sql_saved_remove"), remove)] : [];
-  return el("li", { class: "row row--nowrap" }, button, ...tools);
+  return el("li", { class: "row row--nowrap" }, button, clock, ...tools);
 }
 
 /** @param {any} one */
