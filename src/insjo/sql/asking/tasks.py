@@ -90,7 +90,9 @@ def is_model_function(name: str) -> bool:
 
 def is_call(node: exp.Expr) -> bool:
     """Whether a node calls such a function."""
-    return isinstance(node, exp.Anonymous) and is_model_function(str(node.this)) and not isinstance(node.parent, exp.Dot)
+    if not isinstance(node, exp.Anonymous) or not is_model_function(str(node.this)):
+        return False
+    return not (isinstance(node.parent, exp.Dot) and node.parent.expression is node)  # Then it is somebody's own, with a schema.
 
 
 def read_call(call: exp.Anonymous) -> tuple[ModelTask, list[exp.Expr]]:

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from insjo.access.types import Privilege
 from insjo.kernel.errors import NotFound
+from insjo.sql.asking.tasks import is_model_function
 from insjo.sql.binding.names import NameSpace
 from insjo.sql.binding.needs import Need
 from insjo.sql.binding.references import references
@@ -185,7 +186,7 @@ class Functions:
 
     def _find(self, ctx: RequestContext, parts: Sequence[str], names: NameSpace) -> SqlFunction | None:
         """The function of a name, or None for one of the dialect's own, which go first."""
-        if len(parts) == 1 and is_known(parts[0]):
+        if len(parts) == 1 and (is_known(parts[0]) or is_model_function(parts[0])):
             return None
         if len(parts) == 2 and parts[0].lower() in {"builtin", "session"}:  # noqa: PLR2004  # Schema and name.
             return None

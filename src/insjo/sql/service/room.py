@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from insjo.catalog.types import Column, TableName
 from insjo.kernel.context import system_context
+from insjo.sql.asking.tasks import model_functions
 from insjo.sql.binding.binder import Binder
 from insjo.sql.binding.functions import Functions
 from insjo.sql.binding.governance import GovernanceRows, lineage_rows, lineage_shape
@@ -146,7 +147,7 @@ class SqlRoom:
 
     def completions(self, ctx: RequestContext, catalog: str = "", schema: str = "") -> Completions:
         """Names that an editor may offer to this caller."""
-        return completions(ctx, self._catalog, all_functions(), catalog, schema)
+        return completions(ctx, self._catalog, (*all_functions(), *model_functions()), catalog, schema)
 
     def close(self) -> None:
         """Stop what runs and write what waits; the engine is closed by whoever made it."""
