@@ -138,6 +138,30 @@ class ChangeBoundaryNull(InvalidArgument):
     code = "DELTA_CDC_READ_NULL_RANGE_BOUNDARY"
 
 
+class AssignmentArity(InvalidArgument):
+    """A row has another number of columns than there are variables for it."""
+
+    code = "ASSIGNMENT_ARITY_MISMATCH"
+
+
+class DuplicateAssignment(InvalidArgument):
+    """A statement sets a variable twice."""
+
+    code = "DUPLICATE_ASSIGNMENTS"
+
+
+class RowsTooMany(InvalidArgument):
+    """A query whose row goes into variables gives several."""
+
+    code = "ROW_SUBQUERY_TOO_MANY_ROWS"
+
+
+class IntoWithoutQuery(InvalidArgument):
+    """`EXECUTE IMMEDIATE ... INTO` of a statement that gives no rows."""
+
+    code = "INVALID_STATEMENT_FOR_EXECUTE_INTO"
+
+
 class ColumnCountMismatch(InvalidArgument):
     """The query gives another number of columns than the target takes."""
 

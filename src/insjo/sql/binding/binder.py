@@ -191,7 +191,10 @@ class _Run:
 
     def _prepare(self, tree: exp.Expr, scope: Scope) -> None:
         name_outputs(tree)
-        Substitution(scope.names, self.parameters).apply(tree)
+        putting = Substitution(scope.names, self.parameters)
+        putting.apply(tree)
+        for source in putting.sources:
+            self.build.read(source.provenance, openly=source.openly)
         self.binder._functions.expand(scope.ctx, tree, scope.names, self.build)  # noqa: SLF001  # One class in two parts.
 
     def _bind_sources(self, tree: exp.Expr, scope: Scope) -> None:

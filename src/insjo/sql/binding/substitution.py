@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from insjo.sql.errors import InvalidIdentifier, UnsupportedFeature
-from insjo.sql.parsing.constants import constant_text
+from insjo.sql.parsing.constants import SOURCE_KEY, ValueSource, constant_text
 from insjo.sql.parsing.cursor import split_name
 from insjo.sql.parsing.rows import table_node
 
@@ -23,6 +23,8 @@ class Substitution:
         """Keep what the values come from."""
         self._names = names
         self._parameters = parameters
+        self.sources: list[ValueSource] = []
+        """Where values come from that were put in and that were read from tables before."""
 
     def apply(self, tree: exp.Expr) -> None:
         """Replace in place; the root itself stays."""
@@ -38,6 +40,9 @@ class Substitution:
         """What stands for a node, or None when it stays."""
         if isinstance(node, exp.Placeholder) and node.name:
             value = self._parameters.expression(node.name)
+            source = self._parameters.source(node.name)
+            if source is not None:
+                self.sources.append(source)
             return exp.Paren(this=value) if isinstance(value, exp.Neg) else value
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Anonymous) and str(node.this.this).lower() == "identifier":
             return self._named_table(node, node.this)
@@ -82,6 +87,9 @@ class Substitution:
                 continue
             if qualified or (not column.table and name not in aliases and not _has_source(column)):
                 column.replace(exp.Paren(this=variables[name].copy()))
+                source = variables[name].meta.get(SOURCE_KEY)
+                if isinstance(source, ValueSource):
+                    self.sources.append(source)
             elif not column.table:
                 message = f"The session variable `{name}` may be a column here."
                 raise UnsupportedFeature(message, hint=f"Write `session.{name}`.", details={"feature": "session variable beside columns"})

@@ -74,6 +74,7 @@ COMMANDS: dict[type[Any], Callable[[Execution, Any], Outcome]] = {
     nodes.ResetSetting: session_state.reset_setting,
     nodes.DeclareVariable: session_state.declare_variable,
     nodes.SetVariable: session_state.set_variable,
+    nodes.AssignVariables: session_state.assign_variables,
     nodes.DropVariable: session_state.drop_variable,
     nodes.CopyInto: copying.copy_into,
     nodes.ListFiles: copying.list_files,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from insjo.sql.binding.names import NameSpace
     from insjo.sql.binding.needs import Need
     from insjo.sql.binding.virtual import VirtualTables
-    from insjo.sql.parsing.constants import ParameterValues
+    from insjo.sql.parsing.constants import ParameterValues, ValueSource
     from insjo.sql.ports import Engine, EngineLimits, EngineRows, Models, WrittenFile
     from insjo.sql.types import TemporaryView
 
@@ -87,8 +87,8 @@ class SessionState(Protocol):
         """Forget a temporary view; whether there was one."""
         ...
 
-    def put_variable(self, name: str, type_text: str, value: object) -> None:
-        """Keep a session variable."""
+    def put_variable(self, name: str, type_text: str, value: object, source: ValueSource | None = None) -> None:
+        """Keep a session variable, and where its value comes from."""
         ...
 
     def drop_variable(self, name: str) -> bool:

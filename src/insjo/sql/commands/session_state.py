@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from insjo.kernel.errors import InvalidArgument, did_you_mean
 from insjo.sql.commands.execution import Outcome, nothing, table_outcome
-from insjo.sql.commands.writing import cast
+from insjo.sql.commands.writing import SOURCE, as_source, cast, source_table
 from insjo.sql.dialect.types import parse_type
-from insjo.sql.errors import SettingUnknown, TemporaryViewExists, UnsupportedFeature
+from insjo.sql.errors import AssignmentArity, DuplicateAssignment, RowsTooMany, SettingUnknown, TemporaryViewExists, UnsupportedFeature
+from insjo.sql.parsing.constants import ValueSource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from insjo.sql.binding.bound import BoundQuery
     from insjo.sql.commands.execution import Execution
-    from insjo.sql.parsing.nodes import DeclareVariable, DropVariable, ResetSetting, SetSetting, SetVariable, Use
+    from insjo.sql.parsing.nodes import AssignVariables, DeclareVariable, DropVariable, ResetSetting, SetSetting, SetVariable, Use
 
 FIXED = {
     "ansi_mode": "true",
@@ -104,35 +109,89 @@ def declare_variable(x: Execution, command: DeclareVariable) -> Outcome:
 def set_variable(x: Execution, command: SetVariable) -> Outcome:
     """A new value of a variable, in its type."""
     name = command.name.lower()
+    _evaluate(x, name, _type_of(x, name), command.value)
+    return nothing()
+
+
+def assign_variables(x: Execution, command: AssignVariables) -> Outcome:
+    """New values of several variables, from one row."""
+    put_row(x, command.names, x.tools.binder.bind(x.ctx, command.tree, x.names, x.parameters))
+    return nothing()
+
+
+def put_row(x: Execution, names: Sequence[str], bound: BoundQuery) -> None:
+    """Give variables the values of the only row of a query, each in its type; NULL when there is no row.
+
+    Raises:
+        AssignmentArity, DuplicateAssignment, RowsTooMany: The row does not fit.
+    """
+    names = [name.lower() for name in names]
+    kinds = [_type_of(x, name) for name in names]
+    if len(set(names)) != len(names):
+        message = "A variable is named twice."
+        raise DuplicateAssignment(message)
+    if len(names) != len(bound.columns):
+        message = f"{len(names)} variables cannot take a row of {len(bound.columns)} columns."
+        raise AssignmentArity(message)
+    for kind in kinds:
+        _refuse_nested(kind)
+    outputs = [exp.alias_(cast(exp.column(f"c{at}", table="s", quoted=True), kind), f"v{at}") for at, kind in enumerate(kinds)]
+    two = exp.Limit(expression=exp.Literal.number(2))
+    query = exp.Select(expressions=list(outputs), from_=exp.From(this=source_table("s")), limit=two)
+    fitted = x.tools.binder.bind(x.ctx, query, x.names, given={SOURCE: as_source(bound)}).resting_on(bound)
+    rows = x.rows(fitted.sql, fitted.tables)
+    if len(rows) > 1:
+        message = "The query gives more than one row, and variables take one."
+        raise RowsTooMany(message, hint="Add `LIMIT 1`, or aggregate.")
+    source = source_of(bound)
+    for at, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        x.session.put_variable(name, kind, rows[0][f"v{at}"] if rows else None, source)
+
+
+def _type_of(x: Execution, name: str) -> str:
+    """Type of a variable that is there."""
     present = x.names.variables.get(name)
     if present is None:
         message = f"This session has no variable `{name}`."
         raise InvalidArgument(message, hint=did_you_mean(name, x.names.variables))
-    kind = present.to.sql(dialect="databricks").lower() if isinstance(present, exp.Cast) else ""
-    _evaluate(x, name, parse_type(kind).text if kind else "", command.value)
-    return nothing()
+    return parse_type(present.to.sql(dialect="databricks").lower()).text if isinstance(present, exp.Cast) else "string"
 
 
 def _evaluate(x: Execution, name: str, type_text: str, value: exp.Expr) -> None:
     """Work out a value and keep it."""
     shown = cast(value.copy(), type_text) if type_text else value.copy()
-    found, kind = constant_value(x, shown)
-    x.session.put_variable(name, type_text or kind, found)
+    found = constant_value(x, shown)
+    x.session.put_variable(name, type_text or found.kind, found.value, found.source)
 
 
-def constant_value(x: Execution, expression: exp.Expr) -> tuple[object, str]:
-    """Value and type of an expression that reads no table: what is kept outside of a result has no label."""
-    query = exp.Select(expressions=[exp.alias_(expression, "v")])
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value that was worked out; `source` is None unless it comes from a table."""
+
+    value: object
+    kind: str
+    source: ValueSource | None = None
+
+
+def constant_value(x: Execution, expression: exp.Expr) -> Constant:
+    """An expression worked out; what it reads from tables gives the value its label, also when it is used later."""
+    query = exp.Select(expressions=[exp.Alias(this=expression, alias=exp.to_identifier("v"))])
     bound = x.tools.binder.bind(x.ctx, query, x.names, x.parameters)
-    if bound.provenance.origins:
-        message = "A variable that is filled from a table is not supported."
-        raise UnsupportedFeature(message, hint="Use a subquery where the value is needed.", details={"feature": "variable from a table"})
     kind = bound.columns[0][1]
+    _refuse_nested(kind)
+    rows = x.rows(bound.sql, bound.tables)
+    return Constant(rows[0]["v"] if rows else None, kind, source_of(bound))
+
+
+def source_of(bound: BoundQuery) -> ValueSource | None:
+    """Where the values of a query come from, if it reads anything that has a label."""
+    return ValueSource(bound.provenance, openly=not bound.hidden) if bound.provenance.origins else None
+
+
+def _refuse_nested(kind: str) -> None:
     if parse_type(kind).is_nested:
         message = f"A variable of the type `{kind}` is not supported."
         raise UnsupportedFeature(message, details={"feature": "variable of a nested type"})
-    rows = x.rows(bound.sql, bound.tables)
-    return (rows[0]["v"] if rows else None), kind
 
 
 def drop_variable(x: Execution, command: DropVariable) -> Outcome:

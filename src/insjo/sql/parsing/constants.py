@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from insjo.kernel.errors import did_you_mean
-from insjo.sql.errors import InvalidIdentifier, ParameterInvalid, UnboundParameter
+from insjo.sql.errors import InvalidIdentifier, ParameterInvalid, UnboundParameter, UnsupportedFeature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from insjo.access.types import Provenance
     from insjo.sql.types import Parameter
 
 RESERVED = "__insjo"
@@ -22,24 +24,39 @@ RESERVED = "__insjo"
 POSITIONAL = RESERVED + "_p"
 """Prefix of the names that stand in for `?`."""
 
+SOURCE_KEY = "insjo_value_source"
+"""Key in the `meta` of a variable's constant under which its ValueSource stands."""
+
 _TYPE_CHARS_MAX = 200
 _PLAIN_TYPE = re.compile(r"[\w\s(),<>:`]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSource:
+    """Where a value comes from that was read from tables; `openly` unless the caller may not know of some of them."""
+
+    provenance: Provenance
+    openly: bool = True
 
 
 class ParameterValues:
     """The parameters of one statement, found by name without regard to case."""
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
-        """Check names and types; raises ParameterInvalid."""
+    def __init__(self, parameters: Sequence[Parameter], sources: Sequence[ValueSource | None] = ()) -> None:
+        """Check names and types; raises ParameterInvalid.  `sources` tells of each value where it comes from, if it comes from a table."""
         self._by_name: dict[str, Parameter] = {}
+        self._sources: dict[str, ValueSource] = {}
         unnamed = 0
-        for each in parameters:
+        for at, each in enumerate(parameters):
             unnamed += each.name is None
             name = f"{POSITIONAL}{unnamed}" if each.name is None else each.name.lower()
             if name in self._by_name:
                 message = f"The parameter `{each.name}` is given twice."
                 raise ParameterInvalid(message)
             self._by_name[name] = each
+            source = sources[at] if at < len(sources) else None
+            if source is not None:
+                self._sources[name] = source
 
     def __len__(self) -> int:
         """Number of parameters."""
@@ -59,10 +76,17 @@ class ParameterValues:
     def text_of(self, name: str) -> str:
         """Value of a parameter that has to be a text."""
         value = self.find(name).value
+        if self.source(name) is not None:
+            message = f"The parameter `:{name}` comes from a table, and cannot be a name or a text of a statement."
+            raise UnsupportedFeature(message, details={"feature": "names from a table"})
         if not isinstance(value, str):
             message = f"The parameter `:{name}` must be a text here."
             raise ParameterInvalid(message)
         return value
+
+    def source(self, name: str) -> ValueSource | None:
+        """Where the value of a parameter comes from, if it comes from a table."""
+        return self._sources.get(name.lower())
 
     def expression(self, name: str) -> exp.Expr:
         """Value of a parameter as a typed constant."""

@@ -427,6 +427,14 @@ class SetVariable:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignVariables:
+    """SET VAR (a, b) = (query), or a = expression, b = expression: several variables get the values of one row together."""
+
+    names: tuple[str, ...]
+    tree: exp.Expr
+
+
+@dataclass(frozen=True, slots=True)
 class DropVariable:
     """DROP TEMPORARY VARIABLE."""
 
@@ -502,10 +510,11 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class ExecuteImmediate:
-    """EXECUTE IMMEDIATE: a statement in a text, with the values and names of its parameters."""
+    """EXECUTE IMMEDIATE: a statement in a text, with the values and names of its parameters, and variables for the row that it gives."""
 
     text: exp.Expr
     arguments: tuple[tuple[exp.Expr, str], ...] = ()
+    into: tuple[str, ...] = ()
 
 
 Command: TypeAlias = (
@@ -545,6 +554,7 @@ Command: TypeAlias = (
     | ResetSetting
     | DeclareVariable
     | SetVariable
+    | AssignVariables
     | DropVariable
     | CopyInto
     | ListFiles

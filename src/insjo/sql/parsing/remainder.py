@@ -10,6 +10,7 @@ from insjo.sql.errors import SyntaxInvalid
 from insjo.sql.parsing.columns import names, refuse
 from insjo.sql.parsing.grammar import parse_tree
 from insjo.sql.parsing.nodes import (
+    AssignVariables,
     DeclareVariable,
     ExecuteImmediate,
     Optimize,
@@ -21,6 +22,7 @@ from insjo.sql.parsing.nodes import (
     Use,
     Vacuum,
 )
+from insjo.sql.parsing.rows import checked_query
 
 if TYPE_CHECKING:
     from insjo.sql.parsing.cursor import Cursor
@@ -47,11 +49,7 @@ def set_(cursor: Cursor) -> Command:
     if cursor.at_end:
         return SetSetting()
     if cursor.accept_any("VAR", "VARIABLE"):
-        if cursor.looks_at("("):
-            raise refuse("SET VAR (a, b) = (...)")
-        name = cursor.path()[-1]
-        cursor.expect("=")
-        return SetVariable(name, _expression(cursor))
+        return _variables(cursor)
     if cursor.accept("TIME", "ZONE"):
         if cursor.looks_at("INTERVAL"):
             raise refuse("SET TIME ZONE INTERVAL")
@@ -67,6 +65,35 @@ def set_(cursor: Cursor) -> Command:
     cursor.expect("=")
     value = cursor.string() if cursor.at_string() else cursor.rest()
     return SetSetting(key, value)
+
+
+def _variables(cursor: Cursor) -> SetVariable | AssignVariables:
+    """SET VAR name = expression, ..., or (name, ...) = (query)."""
+    if cursor.looks_at("("):
+        given = names(cursor)
+        cursor.expect("=")
+        return AssignVariables(given, checked_query(parse_tree(cursor.parenthesised())))
+    name = cursor.path()[-1]
+    cursor.expect("=")
+    token = cursor.peek()
+    if token is None:
+        raise cursor.error("an expression")
+    outputs = [each for each, _ in _values(cursor.rest(), one=True)]
+    if any(_is_default(each) for each in outputs):
+        raise refuse("SET VAR ... = DEFAULT")
+    if len(outputs) == 1:
+        return SetVariable(name, outputs[0])
+    if not all(isinstance(each, exp.EQ) and isinstance(each.this, exp.Column) for each in outputs[1:]):
+        message = "`SET VAR` takes `name = value` pairs."
+        raise SyntaxInvalid(message)
+    values = [outputs[0], *(each.expression for each in outputs[1:])]
+    return AssignVariables((name, *(each.this.name for each in outputs[1:])), exp.Select(expressions=values))
+
+
+def _is_default(node: exp.Expr) -> bool:
+    """Whether a value is the word DEFAULT."""
+    value = node.expression if isinstance(node, exp.EQ) else node
+    return isinstance(value, exp.Column) and not value.table and value.name.upper() == "DEFAULT" and not value.this.args.get("quoted")
 
 
 def reset(cursor: Cursor) -> ResetSetting:
@@ -102,24 +129,33 @@ def _expression(cursor: Cursor) -> exp.Expr:
 
 
 def execute(cursor: Cursor) -> ExecuteImmediate:
-    """EXECUTE IMMEDIATE text [USING value [AS name], ...]."""
+    """EXECUTE IMMEDIATE text [INTO variable, ...] [USING value [AS name], ...]."""
     cursor.expect("EXECUTE", "IMMEDIATE")
     text = cursor.until("INTO", "USING")
-    if cursor.looks_at("INTO"):
-        raise refuse("EXECUTE IMMEDIATE ... INTO")
+    into = _targets(cursor) if cursor.accept("INTO") else ()
     (statement,) = _values(text) or (None,)
     if statement is None or statement[1]:
         message = "`EXECUTE IMMEDIATE` takes one text."
         raise SyntaxInvalid(message)
     if not cursor.accept("USING"):
-        return ExecuteImmediate(statement[0])
-    return ExecuteImmediate(statement[0], _values(cursor.rest()))
+        return ExecuteImmediate(statement[0], into=into)
+    return ExecuteImmediate(statement[0], _values(cursor.rest()), into)
 
 
-def _values(text: str) -> tuple[tuple[exp.Expr, str], ...]:
-    """Expressions with their names, as they stand in a SELECT."""
+def _targets(cursor: Cursor) -> tuple[str, ...]:
+    """Names of variables with commas between them, with or without a parenthesis around them."""
+    if cursor.looks_at("("):
+        return names(cursor)
+    found = [cursor.path()[-1]]
+    while cursor.accept(","):
+        found.append(cursor.path()[-1])
+    return tuple(found)
+
+
+def _values(text: str, *, one: bool = False) -> tuple[tuple[exp.Expr, str], ...]:
+    """Expressions with their names, as they stand in a SELECT; with `one` a parenthesis around them is that of an expression."""
     tree = parse_tree("SELECT " + text)
-    if isinstance(tree, exp.Select) and len(tree.expressions) == 1 and isinstance(tree.expressions[0], exp.Tuple | exp.Paren):
+    if not one and isinstance(tree, exp.Select) and len(tree.expressions) == 1 and isinstance(tree.expressions[0], exp.Tuple | exp.Paren):
         tree = exp.Select(expressions=tree.expressions[0].expressions or [tree.expressions[0].this])
     if not isinstance(tree, exp.Select) or any(key not in {"expressions", "kind", "hint"} for key, value in tree.args.items() if value):
         message = "Values are expected here."

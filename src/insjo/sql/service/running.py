@@ -11,7 +11,7 @@ from insjo.kernel.errors import InsjoError
 from insjo.sql.binding.file_failures import read_failure, tells_of_file
 from insjo.sql.commands import dispatch
 from insjo.sql.commands.execution import Execution
-from insjo.sql.commands.immediate import read_inner
+from insjo.sql.commands.immediate import into_variables, read_inner
 from insjo.sql.commands.queries import run_bound
 from insjo.sql.errors import FileReadFailed, StatementFailed
 from insjo.sql.parsing.constants import ParameterValues
@@ -112,7 +112,10 @@ class Runner:
             foreign=foreign,
         )
         if isinstance(parsed.command, ExecuteImmediate):
+            into = parsed.command.into
             parsed, execution = read_inner(execution, parsed.command)
+            if into:
+                return into_variables(execution, into, parsed)
             if isinstance(parsed.command, Query):
                 return self._run_bound(execution, self._bind(execution, parsed.command))
         elif isinstance(parsed.command, Query):

@@ -12,7 +12,7 @@ from insjo.kernel.ids import new_id
 from insjo.sql.binding.names import NameSpace
 from insjo.sql.commands.session_state import check_setting
 from insjo.sql.errors import SessionNotFound, TooManySessions
-from insjo.sql.parsing.constants import parse_type
+from insjo.sql.parsing.constants import SOURCE_KEY, parse_type
 from insjo.sql.types import DEFAULT_CATALOG, DEFAULT_SCHEMA, Session
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import PrincipalRef, RequestContext
+    from insjo.sql.parsing.constants import ValueSource
     from insjo.sql.service.warehouses import Warehouses
     from insjo.sql.types import TemporaryView
 
@@ -76,13 +77,16 @@ class OpenSession:
         with self.lock:
             return self.views.pop(name, None) is not None
 
-    def put_variable(self, name: str, type_text: str, value: object) -> None:
-        """Keep a session variable as a typed constant."""
+    def put_variable(self, name: str, type_text: str, value: object, source: ValueSource | None = None) -> None:
+        """Keep a session variable as a typed constant, with where it comes from if it comes from a table."""
         with self.lock:
             if name not in self.variables and len(self.variables) >= VARIABLES_MAX:
                 message = f"A session has at most {VARIABLES_MAX} variables."
                 raise TooManySessions(message)
-            self.variables[name] = exp.Cast(this=_constant(value), to=parse_type(type_text))
+            constant = exp.Cast(this=_constant(value), to=parse_type(type_text))
+            if source is not None:
+                constant.meta[SOURCE_KEY] = source
+            self.variables[name] = constant
 
     def drop_variable(self, name: str) -> bool:
         """Forget a session variable; whether there was one."""
