@@ -9,7 +9,6 @@ import secrets
 import shutil
 import threading
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
@@ -118,7 +117,7 @@ class DuckDbEngine:
         scans: Sequence[Scan] = (),
     ) -> DuckDbRows:
         """See `Engine.query`."""
-        run = self._begin({"operation": "query", "sql": sql, "scans": [asdict(scan) for scan in scans]}, tables, cancel, limits, on_queue)
+        run = self._begin({"operation": "query", "sql": sql, "scans": scans}, tables, cancel, limits, on_queue)
         return DuckDbRows(run)
 
     def export(

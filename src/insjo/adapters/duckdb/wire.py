@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
@@ -38,7 +40,7 @@ ERROR = b"E"
 
 HEADER = struct.Struct("<cQ")
 FRAME_BYTES_MAX = 8 * 1024 * 1024 * 1024
-BUFFER_BYTES = 64 * 1024
+BUFFER_BYTES = 16 * 1024
 TOGETHER_BYTES_MAX = 32 * 1024
 """Frames are held back until so much waits ..."""
 
@@ -74,8 +76,8 @@ def send(connection: socket.socket, kind: bytes, body: bytes | memoryview) -> No
 
 
 def send_json(connection: socket.socket, kind: bytes, body: Mapping[str, object]) -> None:
-    """Write one frame with a JSON object."""
-    send(connection, kind, json.dumps(body).encode())
+    """Write one frame with a JSON object, in which data classes are objects too."""
+    send(connection, kind, msgspec.json.encode(body))
 
 
 class Writer:

@@ -153,7 +153,14 @@ class Worker:
 
     def _run(self, request: dict[str, Any]) -> dict[str, object]:
         """Do what is asked; rows are sent on the way."""
-        sql = self._one_query(request["sql"])
+        sql = request["sql"]
+        if request["operation"] == "query":
+            rows = 0
+            for batch in self._batches(sql, request["scans"]):
+                rows += batch.num_rows
+                self._writer.put(wire.BATCH, memoryview(batch.serialize()))
+            return {"rows": rows}
+        self._one_query(sql)
         if request["operation"] == "export":
             from insjo.adapters.duckdb.export import ExportOrder, export
 
@@ -161,14 +168,8 @@ class Worker:
             return {"files": export(self._database, sql, order)}
         if request["operation"] == "sift":
             return self._sift(request, sql)
-        if request["operation"] == "bind":
-            described = self._database.execute(f"DESCRIBE (\n{sql}\n)").fetchall()
-            return {"columns": [[str(row[0]), str(row[1])] for row in described]}
-        rows = 0
-        for batch in self._batches(sql, request["scans"]):
-            rows += batch.num_rows
-            self._writer.put(wire.BATCH, memoryview(batch.serialize()))
-        return {"rows": rows}
+        described = self._database.execute(f"DESCRIBE (\n{sql}\n)").fetchall()
+        return {"columns": [[str(row[0]), str(row[1])] for row in described]}
 
     def _sift(self, request: dict[str, Any], sql: str) -> dict[str, object]:
         """Write good rows, then what the readers rejected; the tables of rejects never outlive it."""
@@ -180,20 +181,21 @@ class Worker:
         drop_rejects(self._database)
         try:
             files = export(self._database, sql, good)
-            rejects = export(self._database, self._one_query(request["rejects_sql"]), bad)
+            self._one_query(request["rejects_sql"])
+            rejects = export(self._database, request["rejects_sql"], bad)
         finally:
             drop_rejects(self._database)
         return {"files": files, "rejects": rejects}
 
-    def _one_query(self, sql: str) -> str:
-        """The text, if it is one query and nothing else: no COPY, ATTACH, SET, PRAGMA, INSTALL, CALL, and no second statement."""
+    def _one_query(self, sql: str) -> duckdb.Statement:
+        """The text as the engine read it, if it is one query: no COPY, ATTACH, SET, PRAGMA, INSTALL, CALL, and no second statement."""
         import duckdb
 
         statements = self._database.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT or not _QUERY_BEGINS.match(sql):
             message = "A worker runs one query at a time and nothing but queries."
             raise Refused(message)
-        return sql
+        return statements[0]
 
     def _started(self, sql: str, scans: list[dict[str, Any]]) -> duckdb.DuckDBPyConnection:
         """Start a query over held columns and files; one that lacks memory is started again with nothing held."""
@@ -201,11 +203,11 @@ class Worker:
 
         try:
             with self._hot.lock:
-                return self._database.execute(self._hot.placed(sql, scans))
+                return self._database.execute(self._one_query(self._hot.placed(sql, scans)))
         except duckdb.OutOfMemoryException:
             if not self._hot.give_up():
                 raise
-        return self._database.execute(sql)
+        return self._database.execute(self._one_query(sql))
 
     def _batches(self, sql: str, scans: list[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
         """Send the schema, then give the batches."""

@@ -24,6 +24,9 @@ TABLES_MAX = 2000
 USES_MIN = 2
 """A column that was read so often is expected to be read again."""
 
+LOADS_MAX = 300
+"""Queries that are kept; they list all files of a table."""
+
 FILES_MAX = 2000
 """Tables of more files should be compacted first; their lists are too long to be sent twice."""
 
@@ -78,6 +81,7 @@ class Heat:
         """Nothing was read yet."""
         self._lock = threading.Lock()
         self._uses: OrderedDict[str, Counter[str]] = OrderedDict()
+        self._loads: OrderedDict[tuple[str, tuple[str, ...]], str] = OrderedDict()
 
     def note(self, scans: Sequence[BoundScan]) -> tuple[Scan, ...]:
         """Count what a query reads now, and say it in the engine's terms."""
@@ -95,4 +99,18 @@ class Heat:
             return Scan(scan.mark, scan.table_id, scan.rows, scan.columns)
         share = len(hot) / len(scan.all_columns)
         size_bytes = int(scan.size_bytes * share)
-        return Scan(scan.mark, scan.table_id, scan.rows, scan.columns, tuple(column.name for column in hot), scan.read(hot), size_bytes)
+        names = tuple(column.name for column in hot)
+        return Scan(scan.mark, scan.table_id, scan.rows, scan.columns, names, self._load(scan, names, hot), size_bytes)
+
+    def _load(self, scan: BoundScan, names: tuple[str, ...], hot: Sequence[Column]) -> str:
+        """Query for the columns of all rows; the same rows always have the same one."""
+        key = (scan.rows, names)
+        with self._lock:
+            found = self._loads.get(key)
+        if found is None:
+            found = scan.read(hot)
+            with self._lock:
+                self._loads[key] = found
+                while len(self._loads) > LOADS_MAX:
+                    self._loads.popitem(last=False)
+        return found
