@@ -285,6 +285,29 @@ class UsageStore:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
+    def fetch_decisions(self, endpoint_id: str, since: datetime, limit: int) -> list[tuple[str, str, str, int, int]]:
+        """Caller, label and outcome of the requests of an endpoint, with their number and tokens, the most frequent first."""
+        keys = (usage.c.principal, usage.c.label, usage.c.outcome)
+        count = sa.func.count()
+        query = (
+            sa.select(*keys, count, sa.func.sum(usage.c.input_tokens + usage.c.output_tokens))
+            .where(usage.c.endpoint_id == endpoint_id, usage.c.at >= since, usage.c.label != "")
+            .group_by(*keys)
+            .order_by(sa.desc(count), *keys)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [(row[0], row[1], row[2], int(row[3]), int(row[4] or 0)) for row in connection.execute(query)]
+
+    def fetch_latest(self, endpoint_id: str, since: datetime, kinds: Sequence[tuple[str, str, str]], limit: int) -> list[UsageRecord]:
+        """The newest requests of an endpoint of one of these kinds (caller, label, outcome)."""
+        wanted = [sa.and_(usage.c.principal == who, usage.c.label == label, usage.c.outcome == way) for who, label, way in kinds]
+        query = sa.select(usage).where(usage.c.endpoint_id == endpoint_id, usage.c.at >= since, sa.or_(*wanted))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(usage.c.id.desc()).limit(limit)).mappings()
+            return [UsageRecord(**row) for row in rows]
+
+
 class LimitStore:
     """Limits, and what is taken of each in each window.  One row of the database decides for all servers."""
 

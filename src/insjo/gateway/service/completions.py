@@ -217,6 +217,7 @@ class Completions:
             else:
                 provenance = await self._threads.run(self.label, read, request.parts, request.raise_to)
 
+            meter.label_text = self._router.plan(view, provenance.label).label_text
             settled = await self._conflicts.settle(ctx, view, read, provenance, request)
             read, provenance = settled.read, settled.provenance
             meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, read.chars, read.fields))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from insjo.gateway.service.batches import Batches
 from insjo.gateway.service.completions import Completions
+from insjo.gateway.service.dryrun import DryRuns
 from insjo.gateway.service.embeddings import Embeddings
 from insjo.gateway.service.endpoints import Endpoints
 from insjo.gateway.service.limits import Limits
@@ -40,6 +41,7 @@ class GatewayRoom:
         batches: Many questions at once, from threads.
         usage: What was used by whom.
         limits: How much may be used.
+        dry_runs: What another policy would have done.
         snapshots: What a caller may use, without reading the database.
     """
 
@@ -71,6 +73,7 @@ class GatewayRoom:
             chat_provider=chat_provider,
         )
         self.usage = Usage(database=database, access=access, journal_dir=journal_dir, observer=observer)
+        self.dry_runs = DryRuns(database=database, clock=clock, access=access, endpoints=self.endpoints, usage=self.usage)
         self.snapshots = Snapshots(access=access, endpoints=self.endpoints, vault=vault, threads=threads)
         self.limits = Limits(database=database, clock=clock, access=access, threads=threads)
         router = Router(access=access, threads=threads)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from starlette.responses import JSONResponse, Response
 
+from insjo.access.types import ALL, Clearance, Level
+from insjo.gateway.service.dryrun import Trial
 from insjo.gateway.types import EndpointSpec, Policy
 from insjo.web.insjo.governance import PREFIX
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
     from insjo.access.types import Approval
+    from insjo.gateway.service.dryrun import DryRun
 
 
 class PolicyBody(msgspec.Struct):
@@ -24,6 +27,24 @@ class PolicyBody(msgspec.Struct):
     minimise: bool = False
     redact: bool = False
     ask: Literal["", "user", "steward"] = ""
+
+
+class TriedClearance(msgspec.Struct):
+    """What a served model may receive, in a dry run; the category `*` means all."""
+
+    level: str
+    categories: list[str] = []
+    zone: Literal["local", "eu", "any"] = "any"
+    keeps: bool = True
+    trains: bool = False
+
+
+class TrialBody(msgspec.Struct):
+    """What is tried; clearances by the name of the served model."""
+
+    policy: PolicyBody
+    clearances: dict[str, TriedClearance] = {}
+    days: int = 30
 
 
 class DecisionBody(msgspec.Struct):
@@ -61,6 +82,38 @@ async def set_policy(call: Call) -> Response:
     return JSONResponse(asdict(changed.policy))
 
 
+async def try_policy(call: Call) -> Response:
+    """What a policy or other clearances would have done to the requests of the last days; needs MANAGE on the endpoint."""
+    body = await call.json(TrialBody)
+    clearances = {
+        name: Clearance(
+            destination=name,
+            level=Level.parse(each.level),
+            categories=ALL if each.categories == ["*"] else frozenset(each.categories),
+            zone=each.zone,
+            keeps=each.keeps,
+            trains=each.trains,
+        )
+        for name, each in body.clearances.items()
+    }
+    trial = Trial(Policy(**msgspec.structs.asdict(body.policy)), clearances, body.days)
+    return JSONResponse(dry_run_body(await call.run(call.services.gateway.dry_runs.run, call.ctx, call.path("name"), trial)))
+
+
+def dry_run_body(found: DryRun) -> dict[str, object]:
+    """A dry run as JSON."""
+    return {
+        "endpoint": found.endpoint,
+        "days": found.days,
+        "requests": found.requests,
+        "changed": found.changed,
+        "complete": found.complete,
+        "totals": dict(found.totals),
+        "groups": [each._asdict() for each in found.groups],
+        "examples": [each._asdict() | {"at": each.at.isoformat(), "sources": list(each.sources)} for each in found.examples],
+    }
+
+
 async def list_approvals(call: Call) -> Response:
     """The caller's own questions, and those that the caller may answer."""
     found = await call.run(call.services.access.approvals.list, call.ctx)
@@ -77,6 +130,7 @@ async def decide_approval(call: Call) -> Response:
 ROUTES = (
     DoorRoute("GET", f"{PREFIX}/endpoints/{{name}}/policy", get_policy, "insjo"),
     DoorRoute("PUT", f"{PREFIX}/endpoints/{{name}}/policy", set_policy, "insjo"),
+    DoorRoute("POST", f"{PREFIX}/endpoints/{{name}}/policy/dry-run", try_policy, "insjo"),
     DoorRoute("GET", f"{PREFIX}/approvals", list_approvals, "insjo"),
     DoorRoute("POST", f"{PREFIX}/approvals/{{id}}", decide_approval, "insjo"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from insjo.access.types import GRANTABLE, Level, Privilege, SecurableKind
+from insjo.access.types import GRANTABLE, Privilege, SecurableKind
 from insjo.gateway.types import Endpoint, EndpointSpec, Policy, Prices, Profile, ServedKind, ServedModelSpec, Task
 from insjo.kernel.errors import InsjoError, InvalidArgument
 from insjo.kernel.paging import PageRequest
@@ -178,49 +178,6 @@ async def _is_admin(call: Call) -> bool:
     return bool(await call.run(call.services.access.principals.is_admin, call.ctx.principal.id))
 
 
-async def show_policies(call: Call) -> Response:
-    """Clearances of all destinations."""
-    return await render_policies(call)
-
-
-async def render_policies(call: Call, *, error: InsjoError | None = None, status: int = 200) -> Response:
-    """The page of clearances and limits; only admins read it."""
-    await call.run(call.services.access.principals.require_admin, call.ctx, "read the policies")
-    endpoints = await call.run(call.services.gateway.endpoints.list, call.ctx)
-    return await page(
-        call,
-        "pages/policies.html",
-        status,
-        endpoints=endpoints,
-        limits=await call.run(call.services.gateway.limits.uses, call.ctx),
-        levels=[level.name.lower() for level in Level],
-        typed_level=call.services.settings.typed_text_level,
-        error=error,
-    )
-
-
-async def set_clearance(call: Call) -> Response:
-    """Change what a destination may receive."""
-    from insjo.access.types import ALL, Clearance
-
-    form = await form_of(call)
-    words = frozenset(word.strip().lower() for word in form.get("categories", "").split(",") if word.strip())
-    zone = form.get("zone", "any")
-    try:
-        clearance = Clearance(
-            destination=form.get("destination", ""),
-            level=Level.parse(form.get("level", "")),
-            categories=ALL if words == {"*"} else words,
-            zone="local" if zone == "local" else "eu" if zone == "eu" else "any",
-            keeps=form.get("keeps") == "on",
-            trains=form.get("trains") == "on",
-        )
-        await call.run(call.services.access.clearances.set, call.ctx, clearance)
-    except InvalidArgument as error:
-        return await render_policies(call, error=error, status=400)
-    return redirect("/admin/policies")
-
-
 ROUTES = (
     DoorRoute("GET", "/endpoints", show_all, "page"),
     DoorRoute("POST", "/endpoints", create, "page"),
@@ -229,6 +186,4 @@ ROUTES = (
     DoorRoute("POST", "/endpoints/{name}/served/remove", remove_served, "page"),
     DoorRoute("POST", "/endpoints/{name}/delete", delete, "page"),
     DoorRoute("GET", "/models", show_models, "page"),
-    DoorRoute("GET", "/admin/policies", show_policies, "page"),
-    DoorRoute("POST", "/admin/policies", set_clearance, "page"),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from insjo.gateway.errors import LimitInvalid
 from insjo.gateway.types import LimitAction, LimitMeasure, LimitPeriod, LimitSpec
 from insjo.kernel.errors import InvalidArgument, NotFound
-from insjo.web.pages.endpoints import render_policies
+from insjo.web.pages.clearances import render_policies
 from insjo.web.pages.render import redirect
 from insjo.web.pages.session import form_of
 from insjo.web.types import Call, DoorRoute

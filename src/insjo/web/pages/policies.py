@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from insjo.gateway.service.dryrun import Trial
 from insjo.gateway.types import EndpointSpec, Policy
 from insjo.kernel.errors import InvalidArgument, NotFound
 from insjo.web.pages.endpoints import show_with
@@ -46,6 +47,17 @@ async def set_policy(call: Call) -> Response:
     return redirect(f"/endpoints/{now.name}#policy")
 
 
+async def try_policy(call: Call) -> Response:
+    """What the policy of the form would have done to the requests of the last 30 days."""
+    form = await form_of(call)
+    now = await call.run(call.services.gateway.endpoints.get, call.ctx, call.path("name"))
+    try:
+        found = await call.run(call.services.gateway.dry_runs.run, call.ctx, now.name, Trial(policy_of(form, now.policy)))
+    except (InvalidArgument, NotFound) as error:
+        return await show_with(call, error=error, status=400)
+    return await page(call, "pages/dry_run.html", found=found, back=f"/endpoints/{now.name}#policy", tried=now.name, clearance=None)
+
+
 async def show_approvals(call: Call) -> Response:
     """The person's own questions, and those that they may answer."""
     found = await call.run(call.services.access.approvals.list, call.ctx)
@@ -63,6 +75,7 @@ async def decide(call: Call) -> Response:
 
 ROUTES = (
     DoorRoute("POST", "/endpoints/{name}/policy", set_policy, "page"),
+    DoorRoute("POST", "/endpoints/{name}/policy/dry-run", try_policy, "page"),
     DoorRoute("GET", APPROVALS, show_approvals, "page"),
     DoorRoute("POST", f"{APPROVALS}/{{approval_id}}", decide, "page"),
 )
