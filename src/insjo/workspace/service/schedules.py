@@ -151,21 +151,21 @@ class Schedules:
         now = self._tree.clock.now()
         owner = self._owner(row)
         goes_on = owner is not None and self._goes_on(owner, row["last_run_id"])
-        values: dict[str, object] = {"next_at": Cron.parse(row["cron"], row["time_zone"]).after(now)}
+        next_at = Cron.parse(row["cron"], row["time_zone"]).after(now)
         with self._tree.database.write() as connection:
             if owner is None:
                 store.delete_schedule(connection, row["query_id"])
                 return False
             if goes_on:
-                store.update_schedule(connection, row["query_id"], row["next_at"], values)
+                store.update_schedule(connection, row["query_id"], row["next_at"], {"next_at": next_at})
                 return False
-            if not store.update_schedule(connection, row["query_id"], row["next_at"], values | {"last_at": now}):
+            if not store.update_schedule(connection, row["query_id"], row["next_at"], {"next_at": next_at, "last_at": now}):
                 return False
             names = store.fetch_details(connection, store.queries, id_=row["query_id"])
             title = str(names[0]["display_name"]) if names else row["query_id"]
             payload = {"query": row["query_id"]}
             run = self._jobs.submit(owner, KIND, payload, title=title, securable_id=row["query_id"], connection=connection)
-            store.update_schedule(connection, row["query_id"], values["next_at"], {"last_run_id": run.id})  # type: ignore[arg-type]  # A time.
+            store.update_schedule(connection, row["query_id"], next_at, {"last_run_id": run.id})
         return True
 
     def _owner(self, row: Mapping[str, Any]) -> RequestContext | None:
