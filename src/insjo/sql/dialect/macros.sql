@@ -80,11 +80,19 @@ CREATE MACRO insjo_known_zone(z) AS
         WHEN z IN ('EST', 'MST', 'HST') THEN 'Etc/GMT+' || CASE z WHEN 'EST' THEN '5' WHEN 'MST' THEN '7' ELSE '10' END
         ELSE z
     END;
--- A wall clock in a zone becomes an instant; the other way round below.
+-- A wall clock in a zone becomes an instant; the other way round below.  Where clocks are put back a time comes twice: Java takes the
+-- first of the two (mostly an hour earlier, half an hour on Lord Howe), the engine the second.
+CREATE MACRO insjo_first_instant(instant, ntz, z) AS
+    CASE
+        WHEN timezone(z, instant - INTERVAL 1 HOUR) = ntz THEN instant - INTERVAL 1 HOUR
+        WHEN timezone(z, instant - INTERVAL 30 MINUTE) = ntz THEN instant - INTERVAL 30 MINUTE
+        ELSE instant
+    END;
 CREATE MACRO insjo_to_instant(ntz, z) AS
     CASE
         WHEN insjo_is_offset(z) THEN timezone('UTC', ntz - to_seconds(insjo_offset_seconds(z)))
-        ELSE timezone(insjo_known_zone(z), ntz)
+        WHEN insjo_known_zone(z) = 'UTC' THEN timezone('UTC', ntz)
+        ELSE insjo_first_instant(timezone(insjo_known_zone(z), ntz), ntz, insjo_known_zone(z))
     END;
 CREATE MACRO insjo_to_wall(ts, z) AS
     CASE
@@ -242,7 +250,8 @@ CREATE MACRO insjo_months_between(a, b) AS
         WHEN day(a) = day(b) OR (CAST(a AS DATE) = last_day(CAST(a AS DATE)) AND CAST(b AS DATE) = last_day(CAST(b AS DATE)))
             THEN CAST(insjo_month_number(a) - insjo_month_number(b) AS DOUBLE)
         ELSE insjo_month_number(a) - insjo_month_number(b)
-             + ((day(a) - day(b)) * 86400 + (epoch_us(a) - epoch_us(date_trunc('day', a)) - epoch_us(b) + epoch_us(date_trunc('day', b))) // 1000000) / 2678400.0::DOUBLE
+             + ((day(a) - day(b)) * 86400 + (epoch_us(a) - epoch_us(date_trunc('day', a))) // 1000000
+                - (epoch_us(b) - epoch_us(date_trunc('day', b))) // 1000000) / 2678400.0::DOUBLE
     END;
 CREATE MACRO insjo_weekday_number(name) AS
     CASE

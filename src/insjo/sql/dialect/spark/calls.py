@@ -9,9 +9,10 @@ from sqlglot import exp
 
 from insjo.sql.dialect.expressions import NODE_TYPE
 from insjo.sql.dialect.spark.functions import AGGREGATES_OF_NUMBERS, ALLOWED, RANKS, SAME_TYPE, WITH_DECIMAL_CONSTANTS
+from insjo.sql.dialect.spark.moments import MOMENTS, unix_timestamp
 from insjo.sql.dialect.spark.percentiles import CHOSEN, EXACT, ORDERED, percentile
 from insjo.sql.dialect.spark.typed import WIDE, cast, checked_cast, data_type, refused, shared_type, type_of
-from insjo.sql.dialect.types import BIGINT, STRING, Kind, Type
+from insjo.sql.dialect.types import BIGINT, DOUBLE, STRING, Kind, Type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,10 @@ def _as_cast(node: exp.Anonymous) -> exp.Expr:
 def _patterned(node: exp.Anonymous) -> exp.Expr:
     """Dates read and written by a pattern of the plainest letters, or read without one."""
     if len(node.expressions) == 1 and str(node.this).lower() in {"to_date", "to_timestamp", "from_unixtime", "unix_timestamp"}:
-        return node
+        source = node.expressions[0]
+        if (type_of(source) or STRING).kind is Kind.STRING and not isinstance(source, exp.Literal):
+            raise refused(node, f"the function `{str(node.this).lower()}` on texts of a column")
+        return unix_timestamp(node) if str(node.this).lower() == "unix_timestamp" else node
     pattern = node.expressions[1] if len(node.expressions) == 2 else None  # noqa: PLR2004  # The value and the pattern.
     if not isinstance(pattern, exp.Literal) or not _PLAIN_DATES.fullmatch(str(pattern.this)):
         raise refused(node, f"the function `{str(node.this).lower()}` with this pattern")
@@ -283,7 +287,38 @@ def _number_of(node: exp.Anonymous) -> exp.Expr:
     return cast(exp.Anonymous(this=node.this, expressions=[wide]), kind if kind is not None and kind.is_integral else BIGINT)
 
 
+def _log1p(node: exp.Anonymous) -> exp.Expr:
+    """Near zero by its series: servers add the one first, and so lose digits."""
+    if len(node.expressions) != 1 or not (type_of(node.expressions[0]) or STRING).is_numeric:
+        raise refused(node)
+    x = cast(node.expressions[0], DOUBLE)
+    near: exp.Expr = exp.maybe_parse(f"x * (1.0D - x * (0.5D - x * ({1 / 3!r}D - x * 0.25D)))", dialect="databricks")
+    for each in list(near.find_all(exp.Column)):
+        each.replace(x.copy())
+    small = exp.LT(this=exp.Anonymous(this="abs", expressions=[x.copy()]), expression=cast(exp.Literal.number("0.0001"), DOUBLE))
+    return exp.Case(ifs=[exp.If(this=small, true=near)], default=exp.Anonymous(this="log1p", expressions=[x.copy()]))
+
+
+def _half_even(node: exp.Anonymous) -> exp.Expr:
+    """Whole numbers one size up: what does not fit raises on the way back."""
+    kind = type_of(node.expressions[0]) if node.expressions else None
+    if kind is None or not kind.is_integral or kind.kind is Kind.BIGINT:
+        raise refused(node, f"the function `{str(node.this).lower()}` on these values")
+    rest = [each.copy() for each in node.expressions[1:]]
+    return cast(exp.Anonymous(this="bround", expressions=[cast(node.expressions[0], BIGINT), *rest]), kind)
+
+
+def _null_in_null_out(node: exp.Anonymous) -> exp.Expr:
+    """NULL for NULL."""
+    unknown = exp.Is(this=node.expressions[0].copy(), expression=exp.Null())
+    return exp.Case(ifs=[exp.If(this=exp.Not(this=unknown), true=node.copy())])
+
+
 _CHANGES: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
+    **MOMENTS,
+    "log1p": _log1p,
+    "bround": _half_even,
+    "is_valid_utf8": _null_in_null_out,
     **dict.fromkeys(SAME_TYPE, _same_types),
     **dict.fromkeys(("sum", "abs"), _number_of),
     **dict.fromkeys(("round", "left", "right"), _rounded),

@@ -15,6 +15,7 @@ from insjo.sql.dialect.coercion import common_type
 from insjo.sql.dialect.expressions import NODE_TYPE
 from insjo.sql.dialect.names import is_aggregate
 from insjo.sql.dialect.spark.calls import rewritten_call
+from insjo.sql.dialect.spark.moments import shifted_date
 from insjo.sql.dialect.spark.percentiles import within_group
 from insjo.sql.dialect.spark.relations import plain_relations
 from insjo.sql.dialect.spark.typed import WIDE, cast, checked_cast, refused, shared_type, type_of
@@ -95,6 +96,8 @@ def _arithmetic(node: exp.Expr) -> exp.Expr:
     kind, left, right = type_of(node), type_of(node.this), type_of(node.expression)
     if kind is None or left is None or right is None:
         raise refused(node)
+    if (shifted := shifted_date(node)) is not None:
+        return shifted
     if kind.is_integral and _countable(node.this, left) and _countable(node.expression, right):
         wide = WIDE if kind.kind is Kind.BIGINT else BIGINT
         made = type(node)(this=cast(node.this, wide), expression=cast(node.expression, wide))
