@@ -141,10 +141,32 @@ def test_a_failure_has_its_class_and_its_state(driver: Driver) -> None:
 def test_settings_and_parameters_that_cannot_be_are_refused(driver: Driver) -> None:
     assert "INVALID_CONF_VALUE" in error_of(driver.execute("SELECT 1", conf_overlay={"no.such.setting": "1"}))
     assert rows_of(driver.execute("SELECT 1", conf_overlay={"spark.thriftserver.arrowBasedRowSet.timestampAsString": "false"})) == [[1]]
-    whole = [messages.StatementParameter(name="p", type="ARRAY", arguments=[messages.ParameterArgument("INT", "1")])]
-    assert "array or a map" in error_of(driver.execute("SELECT :p", parameters=whole))
     told = driver.execute("SELECT id FROM range(10)", result_row_limit=3)
     assert len(rows_of(told)[0]) == 3
+
+
+def test_parameters_with_several_values(driver: Driver) -> None:
+    argument, parameter = messages.ParameterArgument, messages.StatementParameter
+    numbers = [argument("INT", "1"), argument("VOID", "None"), argument("INT", "3")]
+    nested = [argument("ARRAY", arguments=numbers), argument("ARRAY", arguments=[argument("INT", "4")])]
+    prices = [argument("STRING", "'; DROP"), argument("DECIMAL(3,2)", "1.50"), argument("STRING", "b"), argument("DECIMAL(3,2)", "2.25")]
+    given = [
+        parameter(name="n", type="ARRAY", arguments=numbers),
+        parameter(name="m", type="MAP", arguments=prices),
+        parameter(name="d", type="ARRAY", arguments=nested),
+        parameter(name="e", type="ARRAY", arguments=[]),
+    ]
+    told = driver.execute("SELECT :n, element_at(:m, 'b'), map_keys(:m), :d[1][0], size(:e), array_contains(:n, 3)", parameters=given)
+    assert [column[0] for column in rows_of(told)] == ["[1,null,3]", "2.25", '["\'; DROP","b"]', 4, 0, True]
+    deep = numbers
+    for _ in range(6):
+        deep = [argument("ARRAY", arguments=deep)]
+    for kind, items in (("MAP", numbers), ("STRUCT", numbers), ("ARRAY", [argument("INT", "1")] * 1001), ("ARRAY", deep)):
+        odd = parameter(name="p", type=kind, arguments=items)
+        assert "INVALID_PARAMETER" in error_of(driver.execute("SELECT :p", parameters=[odd])), kind
+    assert "must be a text" in error_of(
+        driver.execute("SELECT * FROM IDENTIFIER(:p)", parameters=[parameter(name="p", type="ARRAY", arguments=[])])
+    )
 
 
 def test_what_jdbc_asks(driver: Driver) -> None:

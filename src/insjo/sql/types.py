@@ -49,11 +49,13 @@ class Parameter:
     Attributes:
         value: Text of the value, or None for NULL; numbers and booleans may come as they are.
         type_text: SQL type, or empty to take `string` for text and the obvious type for the others.
+        items: Of an `array`, or keys and values in turn of a `map`; None for a single value.
     """
 
     name: str | None
     value: str | float | bool | None
     type_text: str = ""
+    items: tuple[Parameter, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ SOURCE_KEY = "insjo_value_source"
 """Key in the `meta` of a variable's constant under which its ValueSource stands."""
 
 _TYPE_CHARS_MAX = 200
+_ITEMS_MAX = 1000
+_DEPTH_MAX = 5
 _PLAIN_TYPE = re.compile(r"[\w\s(),<>:`]+")
 
 
@@ -96,6 +98,8 @@ class ParameterValues:
 def constant_expression(parameter: Parameter) -> exp.Expr:
     """A parameter as a constant of its type; raises ParameterInvalid for an unknown type."""
     value, type_text = parameter.value, parameter.type_text.strip().lower()
+    if parameter.items is not None:
+        return _collection(type_text, parameter.items)
     if not type_text:
         return _untyped(value)
     if type_text == "void":
@@ -110,6 +114,21 @@ def constant_expression(parameter: Parameter) -> exp.Expr:
     if isinstance(value, bool):
         value = str(value).lower()
     return exp.Cast(this=exp.Literal.string(str(value)), to=kind)
+
+
+def _collection(type_text: str, items: Sequence[Parameter], depth: int = 1) -> exp.Expr:
+    """An array or a map as the call that makes it; raises ParameterInvalid."""
+    if type_text not in {"array", "map"} or (type_text == "map" and len(items) % 2):
+        message = f"`{type_text[:_TYPE_CHARS_MAX]}` is not a type of a parameter with several values."
+        raise ParameterInvalid(message, hint="Use ARRAY, or MAP with keys and values in turn.")
+    if depth > _DEPTH_MAX or len(items) > _ITEMS_MAX:
+        message = f"A parameter has at most {_ITEMS_MAX} values, and {_DEPTH_MAX} arrays or maps inside each other."
+        raise ParameterInvalid(message)
+    made = [
+        constant_expression(each) if each.items is None else _collection(each.type_text.strip().lower(), each.items, depth + 1)
+        for each in items
+    ]
+    return exp.Anonymous(this=type_text, expressions=made)
 
 
 def _untyped(value: str | float | bool | None) -> exp.Expr:  # A value, not a switch.

@@ -31,6 +31,8 @@ from insjo.web.thrift.operations import Operation, fetch, metadata_of, state_of,
 from insjo.web.thrift.rows import form_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from insjo.sql.types import Session
     from insjo.web.thrift.messages import (
         CloseSessionReq,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         NamedReq,
         OpenSessionReq,
         OperationReq,
+        ParameterArgument,
         SessionReq,
         StatementParameter,
     )
@@ -171,15 +174,27 @@ async def execute_statement(call: Call, request: ExecuteStatementReq) -> Operati
 
 
 def _parameter(given: StatementParameter) -> Parameter:
-    """A parameter; arrays and maps are refused, since the dialect takes single values only."""
+    """A parameter: a single value, an array, or a map whose keys and values come in turn."""
     if given.arguments is not None:
-        name = given.name or "?"
-        raise Unimplemented(f"The parameter `{name}` is an array or a map.", hint="Give single values, for example with `array(:a, :b)`.")
+        return Parameter(given.name or None, None, given.type or "", _items(given.arguments))
     value = given.value
     text: str | float | bool | None = None
     if value is not None:
         text = next((each for each in (value.string_value, value.double_value, value.boolean_value) if each is not None), None)
     return Parameter(given.name or None, text, given.type or "")
+
+
+def _items(given: Sequence[ParameterArgument]) -> tuple[Parameter, ...]:
+    """What stands in an array or a map; how deep that may go is bounded by the protocol."""
+    return tuple(
+        Parameter(
+            None,
+            each.value if each.arguments is None else None,
+            each.type or "",
+            None if each.arguments is None else _items(each.arguments),
+        )
+        for each in given
+    )
 
 
 async def _begun(call: Call, operation: Operation, wanted: DirectResultsWanted | None) -> OperationResp:
