@@ -32,6 +32,8 @@ class SecurableKind(StrEnum):
     WORKSPACE_FILE = "WORKSPACE_FILE"
     QUERY = "QUERY"
     DASHBOARD = "DASHBOARD"
+    DROPPED_TABLE = "DROPPED_TABLE"
+    """A table after DROP, while it can be brought back with all its rights; nobody can name it."""
 
     @property
     def noun(self) -> str:
@@ -47,11 +49,11 @@ class SecurableKind(StrEnum):
         """
         word = "_".join(text.replace("_", " ").upper().split())
         word = _KIND_ALIASES.get(word, word)
-        try:
+        known = [kind for kind in SecurableKind if kind is not SecurableKind.DROPPED_TABLE]
+        if word in known:
             return SecurableKind(word)
-        except ValueError:
-            message = f"`{text}` is no kind of securable."
-            raise UnknownSecurableKind(message, hint=did_you_mean(word, list(SecurableKind))) from None
+        message = f"`{text}` is no kind of securable."
+        raise UnknownSecurableKind(message, hint=did_you_mean(word, known))
 
 
 _KIND_ALIASES: Final[Mapping[str, str]] = {
@@ -136,7 +138,7 @@ GRANTABLE: Final[Mapping[SecurableKind, frozenset[Privilege]]] = {
     _K.CATALOG: _SCHEMA | _create(_K.SCHEMA) | {Privilege.USE_CATALOG},
     _K.SCHEMA: _SCHEMA,
     **dict.fromkeys((*_IN_FOLDERS, _K.SECRET_SCOPE), _TABLE | _RUN),
-    _K.TABLE: _TABLE,
+    **dict.fromkeys((_K.TABLE, _K.DROPPED_TABLE), _TABLE),
     _K.VOLUME: _VOLUME,
     _K.INDEX: _EVERY_OBJECT | {Privilege.SELECT},
 }
@@ -145,12 +147,13 @@ GRANTABLE: Final[Mapping[SecurableKind, frozenset[Privilege]]] = {
 CREATE_PRIVILEGE: Final[Mapping[SecurableKind, Privilege]] = {
     **{kind: Privilege(f"CREATE_{kind.value}") for kind in (*_UNDER_METASTORE, *_UNDER_SCHEMA, _K.SCHEMA)},
     **dict.fromkeys(_IN_FOLDERS, Privilege.MODIFY),
+    _K.DROPPED_TABLE: Privilege.CREATE_TABLE,
 }
 """The privilege on the parent that creating an object of the kind needs."""
 
 PARENT_KIND: Final[Mapping[SecurableKind, SecurableKind]] = {
     **dict.fromkeys(_UNDER_METASTORE, _K.METASTORE),
-    **dict.fromkeys(_UNDER_SCHEMA, _K.SCHEMA),
+    **dict.fromkeys((*_UNDER_SCHEMA, _K.DROPPED_TABLE), _K.SCHEMA),
     **dict.fromkeys(_IN_FOLDERS, _K.FOLDER),
     _K.SCHEMA: _K.CATALOG,
 }

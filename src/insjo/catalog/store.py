@@ -5,6 +5,7 @@ The identifier of a row is that of its securable, so that a list is filtered by 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -14,7 +15,6 @@ from insjo.kernel.database import UtcDateTime, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
     Visible = sa.Select[tuple[str]]
     """Identifiers of what the caller may see; made by `Authority.visible`."""
@@ -145,6 +145,19 @@ removals: Final = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("location", sa.Text, nullable=False),
     sa.Column("removed_at", UtcDateTime, nullable=False),
+)
+
+# A dropped table that can be brought back; its securable stays, out of sight, with the same identifier.
+dropped_tables: Final = sa.Table(
+    "catalog_dropped_tables",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("schema_id", _ID, sa.ForeignKey("catalog_schemas.id"), nullable=False, index=True),
+    sa.Column("name", _NAME, nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("kept", sa.JSON, nullable=False),
+    sa.Column("dropped_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("dropped_by", _NAME, nullable=False),
 )
 
 _TABLE_ROWS: Final = (
@@ -351,6 +364,51 @@ def list_removals(connection: sa.Connection, limit: int) -> list[tuple[str, str,
     """Folders that have to be deleted: identifier, kind, location."""
     rows = connection.execute(sa.select(removals.c.id, removals.c.kind, removals.c.location).order_by(removals.c.id).limit(limit))
     return [(row.id, row.kind, row.location) for row in rows]
+
+
+_MOMENTS: Final = ("created_at", "updated_at")
+
+
+def set_table_aside(connection: sa.Connection, row: Row, now: datetime, by: str) -> None:
+    """Keep the row of a table that is dropped among those that can be brought back."""
+    kept = {key: row[key].isoformat() if key in _MOMENTS else row[key] for key in tables.c.keys()}  # noqa: SIM118  # Names, not columns.
+    named = {"id": row["id"], "schema_id": row["schema_id"], "name": row["name"], "location": row["location"]}
+    connection.execute(sa.insert(dropped_tables).values(**named, kept=kept, dropped_at=now, dropped_by=by))
+    delete(connection, tables, row["id"])
+
+
+def bring_table_back(connection: sa.Connection, dropped: Row) -> None:
+    """Make a kept row a table again."""
+    row = {key: datetime.fromisoformat(value) if key in _MOMENTS else value for key, value in dropped["kept"].items()}
+    insert(connection, tables, row)
+    delete(connection, dropped_tables, dropped["id"])
+
+
+def list_dropped(
+    connection: sa.Connection, visible: Visible, since: datetime, limit: int, *, schema_id: str = "", name: str = "", table_id: str = ""
+) -> Sequence[Row]:
+    """Visible tables that were dropped since a moment, the last one first: of one schema, name or identifier where that is not empty."""
+    query = (
+        sa.select(dropped_tables, catalogs.c.name.label("catalog_name"), schemas.c.name.label("schema_name"))
+        .join_from(dropped_tables, schemas, schemas.c.id == dropped_tables.c.schema_id)
+        .join(catalogs, catalogs.c.id == schemas.c.catalog_id)
+        .where(dropped_tables.c.dropped_at >= since, dropped_tables.c.id.in_(visible))
+    )
+    for column, value in ((dropped_tables.c.schema_id, schema_id), (dropped_tables.c.name, name), (dropped_tables.c.id, table_id)):
+        if value:
+            query = query.where(column == value)
+    return connection.execute(query.order_by(dropped_tables.c.dropped_at.desc(), dropped_tables.c.id).limit(limit)).mappings().all()
+
+
+def list_expired(connection: sa.Connection, before: datetime, limit: int) -> Sequence[Row]:
+    """Dropped tables whose time to be brought back is over."""
+    query = sa.select(dropped_tables).where(dropped_tables.c.dropped_at < before).order_by(dropped_tables.c.dropped_at).limit(limit)
+    return connection.execute(query).mappings().all()
+
+
+def dropped_of_schema(connection: sa.Connection, schema_id: str) -> Sequence[Row]:
+    """All dropped tables of a schema."""
+    return connection.execute(sa.select(dropped_tables).where(dropped_tables.c.schema_id == schema_id)).mappings().all()
 
 
 def put_file_label(

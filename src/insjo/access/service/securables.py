@@ -103,6 +103,33 @@ class Securables:
             self._changes.bump(writing)
             self._record(ctx, f"{securable.kind.value.lower()}.delete", securable, "", writing)
 
+    def set_aside(self, ctx: RequestContext, securable_id: str, *, connection: sa.Connection | None = None) -> None:
+        """Take a table out of sight with its grants, labels and protection, so that it can be brought back; needs MANAGE or ownership."""
+        with self._changes.writing(connection) as writing:
+            securable = self._managed(ctx, securable_id, writing)
+            # The identifier keeps tables apart that had one name after the other.
+            name = f"{securable.full_name[: FULL_NAME_CHARS_MAX - len(securable_id) - 1]}#{securable_id}"
+            store.set_kind(writing, securable_id, SecurableKind.DROPPED_TABLE, name)
+            self._changes.bump(writing)
+            self._record(ctx, "table.delete", securable, "", writing)
+
+    def bring_back(self, ctx: RequestContext, securable_id: str, full_name: str, *, connection: sa.Connection | None = None) -> None:
+        """Undo `set_aside`; needs MANAGE or ownership, and the right to create a table there.
+
+        Raises:
+            SecurableExists: Another table has the name now.
+        """
+        try:
+            with self._changes.writing(connection) as writing:
+                securable = self._managed(ctx, securable_id, writing)
+                self._authority.authorize(ctx, Privilege.CREATE_TABLE, str(securable.parent_id), connection=writing)
+                with unique(writing):
+                    store.set_kind(writing, securable_id, SecurableKind.TABLE, full_name.lower())
+                self._changes.bump(writing)
+                self._record(ctx, "table.undrop", self.get(securable_id, connection=writing), "", writing)
+        except NameTaken as error:
+            raise _taken(SecurableKind.TABLE, full_name) from error
+
     def rename(self, ctx: RequestContext, securable_id: str, full_name: str, *, connection: sa.Connection | None = None) -> Securable:
         """New name for a node and new beginnings for the names under it; needs MANAGE or ownership.
 

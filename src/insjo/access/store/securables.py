@@ -120,6 +120,11 @@ def delete(connection: sa.Connection, securable_id: str) -> None:
     connection.execute(sa.delete(securables).where(securables.c.id.in_(below)))
 
 
+def set_kind(connection: sa.Connection, securable_id: str, kind: SecurableKind, full_name: str) -> None:
+    """Make a node one of another kind under another name; an IntegrityError tells that the name is taken."""
+    connection.execute(sa.update(securables).where(securables.c.id == securable_id).values(kind=kind.value, full_name=full_name))
+
+
 def rename(connection: sa.Connection, securable: Securable, full_name: str) -> None:
     """Give a node a new name and all under it the new beginning; an IntegrityError tells that a name is taken."""
     connection.execute(sa.update(securables).where(securables.c.id == securable.id).values(full_name=full_name))

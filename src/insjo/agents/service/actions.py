@@ -212,7 +212,7 @@ class Actions:
     def _drop(self, ctx: RequestContext, noun: str, name: str) -> None:
         """Delete something; a catalog or schema only when it is empty."""
         if noun == "table":
-            self._catalog.tables.drop(ctx, TableName.parse(name))
+            self._catalog.tables.drop(ctx, TableName.parse(name), keep=True)
         elif noun == "catalog":
             self._catalog.catalogs.delete(ctx, name)
         elif noun == "schema":

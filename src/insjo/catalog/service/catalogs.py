@@ -122,6 +122,7 @@ class Catalogs:
         with parts.database.write() as connection:
             schemas = store.ids_of_schemas(connection, securable.id)
             for schema_id, schema_name in schemas:
+                self._schemas.forget_dropped(ctx, connection, schema_id)
                 empty = self._schemas.is_empty(connection, schema_id)
                 if not force and (schema_name != DEFAULT_SCHEMA or not empty):
                     message = f"The catalog `{securable.full_name}` is not empty."

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from insjo.catalog import store
 from insjo.catalog.service.parts import COPIES
 from insjo.catalog.types import TableType, VolumeType
+from insjo.kernel.context import system_context
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import sqlalchemy as sa
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 1000
+KEPT_S = 7 * 86_400
+"""How long a dropped table can be brought back, as on Databricks."""
+
 _STRANGER_AGE_S = 86_400
 """A folder that no row names may belong to a table that a long statement is just filling; after a day it does not."""
 
@@ -39,6 +45,30 @@ class Removals:
         if row["table_type"] == TableType.MANAGED:
             store.insert_removal(connection, row["id"], "table", row["location"], self._parts.clock.now())
         self._snapshots.forget(row["id"])
+
+    def set_table_aside(self, ctx: RequestContext, connection: sa.Connection, row: store.Row) -> None:
+        """Take a table out of sight, so that it can be brought back; its folder goes when that time is over."""
+        self._parts.access.securables.set_aside(ctx, row["id"], connection=connection)
+        store.set_table_aside(connection, row, self._parts.clock.now(), ctx.principal.name)
+        self._snapshots.forget(row["id"])
+
+    def forget_dropped(self, ctx: RequestContext, connection: sa.Connection, dropped: Iterable[store.Row]) -> None:
+        """Give up dropped tables for good, and note their folders."""
+        for row in dropped:
+            store.delete(connection, store.dropped_tables, row["id"])
+            self._parts.access.securables.remove(ctx, row["id"], connection=connection)
+            if row["kept"]["table_type"] == TableType.MANAGED:
+                store.insert_removal(connection, row["id"], "table", row["location"], self._parts.clock.now())
+
+    def sweep_expired(self) -> int:
+        """Give up dropped tables whose time to be brought back is over; gives how many."""
+        before = self._parts.clock.now() - timedelta(seconds=KEPT_S)
+        with self._parts.database.read() as connection:
+            expired = store.list_expired(connection, before, _BATCH)
+        if expired:
+            with self._parts.database.write() as connection:
+                self.forget_dropped(system_context(), connection, store.list_expired(connection, before, _BATCH))
+        return len(expired)
 
     def remove_volume(self, ctx: RequestContext, connection: sa.Connection, row: store.Row) -> None:
         """Delete a volume's row and securable, and note its folder."""
@@ -82,6 +112,7 @@ class Removals:
         with self._parts.database.read() as connection:
             kept = (store.tables, store.volumes, store.models)
             known = {location for table in kept for location in store.all_locations(connection, table).values()}
+            known |= set(store.all_locations(connection, store.dropped_tables).values())
         oldest = time.time() - _STRANGER_AGE_S
         swept = 0
         for parent in (self._parts.table_folder, self._parts.volume_folder):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from insjo.access.types import SecurableKind
 from insjo.catalog.service.catalogs import Catalogs
+from insjo.catalog.service.dropped import Dropped
 from insjo.catalog.service.files import Files
 from insjo.catalog.service.information import Information
 from insjo.catalog.service.models import Models
@@ -68,10 +69,12 @@ class CatalogRoom:
         self.files = Files(parts, self.volumes, self.models, mirror)
         resolution = Resolution(parts, snapshots, self.files)
         self.tables = Tables(parts, snapshots, resolution, Writes(parts, snapshots, resolution), removals, self.files)
+        self.dropped = Dropped(parts)
         self.information = Information(parts)
 
     def start(self) -> None:
         """Delete what killed servers left: folders of dropped tables and volumes, and folders of tables that were never finished."""
+        self._removals.sweep_expired()
         self._removals.sweep_noted()
         self._removals.sweep_strangers()
 

@@ -153,6 +153,7 @@ class Schemas:
         securable = parts.resolve(ctx, SecurableKind.SCHEMA, f"{catalog}.{name}", Privilege.MANAGE)
         refuse_reserved(ctx, catalog, name)
         with parts.database.write() as connection:
+            self.forget_dropped(ctx, connection, securable.id)
             if not force and not self.is_empty(connection, securable.id):
                 message = f"The schema `{securable.full_name}` is not empty."
                 raise SchemaNotEmpty(message, hint="Drop what it holds first, or drop it with CASCADE (`force`).")
@@ -160,6 +161,10 @@ class Schemas:
             store.delete(connection, store.schemas, securable.id)
             parts.access.securables.remove(ctx, securable.id, connection=connection)
         self.after_removal()
+
+    def forget_dropped(self, ctx: RequestContext, connection: sa.Connection, schema_id: str) -> None:
+        """Give up the dropped tables of a schema that goes, before it is asked whether it is empty."""
+        self._removals.forget_dropped(ctx, connection, store.dropped_of_schema(connection, schema_id))
 
     def is_empty(self, connection: sa.Connection, schema_id: str) -> bool:
         """Whether nothing is in a schema, neither of this room nor of others (indexes, agents)."""

@@ -260,7 +260,7 @@ class Tables(TableCreation):
             parts.changed(ctx, "table.update", current.full_name, table.id, connection=connection)
         return self.get(ctx, current)
 
-    def drop(self, ctx: RequestContext, name: TableName, *, if_exists: bool = False, view: bool | None = None) -> None:
+    def drop(self, ctx: RequestContext, name: TableName, *, if_exists: bool = False, view: bool | None = None, keep: bool = False) -> None:
         """Drop a table or a view; the files of a managed table go after the metadata.  Needs ownership or MANAGE.
 
         Args:
@@ -268,6 +268,7 @@ class Tables(TableCreation):
             name: What goes.
             if_exists: One that does not exist for the caller is no error.
             view: True refuses a table and False a view, as `DROP VIEW` and `DROP TABLE` do.
+            keep: A table can be brought back for a week, and its files go after that.
         """
         try:
             table = self._resolution.find(ctx, name, Privilege.MANAGE)
@@ -283,8 +284,11 @@ class Tables(TableCreation):
             raise WrongTableType(message)
         with self._writes.exclusively(ctx, table), self._parts.database.write() as connection:
             row = store.fetch_table(connection, table.id)
-            if row is not None:
+            if row is not None and keep and table.has_files:
+                self._removals.set_table_aside(ctx, connection, row)
+            elif row is not None:
                 self._removals.remove_table(ctx, connection, row)
+        self._removals.sweep_expired()
         self._removals.sweep_noted()
 
     def _fetch(self, table_id: str) -> Table:

@@ -46,6 +46,7 @@ COMMANDS: dict[type[Any], Callable[[Execution, Any], Outcome]] = {
     nodes.CreateView: views.create_view,
     nodes.CreateFunction: functions.create_function,
     nodes.Drop: objects.drop,
+    nodes.Undrop: objects.undrop,
     nodes.AlterOwner: objects.alter_owner,
     nodes.AlterName: objects.alter_name,
     nodes.AlterProperties: tables.alter_properties,

@@ -11,7 +11,7 @@ from insjo.sql.errors import UnsupportedFeature
 
 if TYPE_CHECKING:
     from insjo.sql.commands.execution import Execution
-    from insjo.sql.parsing.nodes import AlterName, AlterOwner, CommentOn, CreateCatalog, CreateSchema, CreateVolume, Drop, NamePath
+    from insjo.sql.parsing.nodes import AlterName, AlterOwner, CommentOn, CreateCatalog, CreateSchema, CreateVolume, Drop, NamePath, Undrop
 
 
 def create_catalog(x: Execution, command: CreateCatalog) -> Outcome:
@@ -65,7 +65,16 @@ def _drop(x: Execution, command: Drop) -> None:
     elif len(command.name) == 1 and x.session.drop_view(command.name[0].lower()):
         return
     else:
-        catalog.tables.drop(x.ctx, x.names.table(command.name), if_exists=command.if_exists, view=command.kind == "VIEW")
+        catalog.tables.drop(
+            x.ctx, x.names.table(command.name), if_exists=command.if_exists, view=command.kind == "VIEW", keep=not command.purge
+        )
+
+
+def undrop(x: Execution, command: Undrop) -> Outcome:
+    """Bring a dropped table back."""
+    name = x.names.table(command.name) if command.name else None
+    x.tools.catalog.dropped.bring_back(x.ctx, name, command.table_id)
+    return nothing()
 
 
 def alter_owner(x: Execution, command: AlterOwner) -> Outcome:

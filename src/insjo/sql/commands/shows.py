@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from insjo.sql.commands.execution import Execution
     from insjo.sql.parsing.nodes import Show
 
+_DROPPED_MAX = 50
+"""Dropped tables that are shown without LIMIT, as on Databricks."""
+
 _TABLES_OF_DRIVERS = ("namespace", "tableName", "isTemporary", "information", "catalogName", "tableType", "remarks")
 _COLUMNS_OF_DRIVERS = (
     ("col_name", "string"),
@@ -99,6 +102,33 @@ def _tables(x: Execution, command: Show) -> Outcome:
     if not command.scope or (catalog, schema) == (x.names.catalog, x.names.schema):
         rows += [("", name, True) for name in sorted(x.names.temporary_views) if fits(name)]
     return table_outcome([("database", "string"), ("tableName", "string"), ("isTemporary", "boolean")], rows)
+
+
+_DROPPED = (
+    ("catalogName", "string"),
+    ("schemaName", "string"),
+    ("tableName", "string"),
+    ("tableId", "string"),
+    ("tableType", "string"),
+    ("deletedAt", "timestamp"),
+    ("createdAt", "timestamp"),
+    ("updatedAt", "timestamp"),
+    ("createdBy", "string"),
+    ("owner", "string"),
+    ("comment", "string"),
+)
+
+
+def _dropped(x: Execution, command: Show) -> Outcome:
+    """SHOW TABLES DROPPED: those that the caller may bring back."""
+    catalog, schema = _schema_of(x, command)
+    limit = int(command.key) if command.key else _DROPPED_MAX
+    rows = [
+        (each.catalog, each.schema, each.name, each.id, each.table_type, each.dropped_at, each.created_at, each.updated_at,
+         each.created_by, each.owner, each.comment or None)
+        for each in x.tools.catalog.dropped.list(x.ctx, catalog, schema, limit)
+    ]  # fmt: skip
+    return table_outcome(_DROPPED, rows)
 
 
 def _extended(x: Execution, command: Show) -> Outcome:
@@ -374,6 +404,7 @@ _SHOWERS: dict[str, Callable[[Execution, Show], Outcome]] = {
     "SCHEMAS": _schemas,
     "TABLES": _tables,
     "TABLE EXTENDED": _extended,
+    "TABLES DROPPED": _dropped,
     "VIEWS": _views,
     "COLUMNS": _columns,
     "VOLUMES": _volumes,

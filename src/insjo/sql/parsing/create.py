@@ -23,6 +23,7 @@ from insjo.sql.parsing.nodes import (
     Drop,
     DropVariable,
     FunctionParameter,
+    Undrop,
 )
 from insjo.sql.parsing.rows import checked_query
 from insjo.sql.parsing.words import NOT_CREATED
@@ -408,5 +409,15 @@ def drop(cursor: Cursor) -> Command:
     cascade = cursor.accept("CASCADE")
     if not cascade:
         cursor.accept("RESTRICT")
-    cursor.accept("PURGE")
-    return Drop(kind, name, exists, cascade)
+    return Drop(kind, name, exists, cascade, cursor.accept("PURGE"))
+
+
+def undrop(cursor: Cursor) -> Undrop:
+    """UNDROP TABLE {name | WITH ID 'identifier'}."""
+    cursor.expect("UNDROP")
+    if cursor.word() in {"MATERIALIZED", "SCHEMA", "CATALOG", "VOLUME", "VIEW"}:
+        raise refuse(f"UNDROP {cursor.word()}")
+    cursor.expect("TABLE")
+    if cursor.accept("WITH", "ID"):
+        return Undrop(table_id=cursor.string())
+    return Undrop(cursor.path())

@@ -55,6 +55,8 @@ def _plural(cursor: Cursor, what: str) -> str:
     if what in {"USER", "SYSTEM", "ALL"}:
         cursor.expect("FUNCTIONS")
         return f"{what} FUNCTIONS"
+    if what == "TABLES" and cursor.accept("DROPPED"):
+        return "TABLES DROPPED"
     if what in {"FOREIGN", "PRIMARY"}:
         cursor.expect("KEYS")
         return f"{what} KEYS"
@@ -66,7 +68,11 @@ def _listing(cursor: Cursor, what: str) -> Show:
     scope: NamePath = ()
     scope_kind = ""
     patterns: dict[str, str] = {}
+    limit = ""
     while not cursor.at_end:
+        if what == "TABLES DROPPED" and cursor.accept("LIMIT"):
+            limit = str(cursor.number())
+            continue
         if not scope_kind and not scope and cursor.accept_any("IN", "FROM"):
             scope, scope_kind = _scope(cursor, what)
         elif what == "COLUMNS" and not scope_kind and len(scope) == 1 and cursor.accept_any("IN", "FROM"):
@@ -85,7 +91,7 @@ def _listing(cursor: Cursor, what: str) -> Show:
         else:
             raise cursor.error("`IN` or `LIKE`")
     pattern = patterns.pop("", None)
-    return Show(what, scope, scope_kind, pattern, patterns)
+    return Show(what, scope, scope_kind, pattern, patterns, limit)
 
 
 def _scope(cursor: Cursor, what: str) -> tuple[NamePath, str]:

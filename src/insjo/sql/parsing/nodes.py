@@ -195,12 +195,21 @@ class FunctionParameter:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """DROP of anything; `kind` is CATALOG, SCHEMA, TABLE, VIEW, VOLUME or FUNCTION."""
+    """DROP of anything; `kind` is CATALOG, SCHEMA, TABLE, VIEW, VOLUME or FUNCTION; with `purge` it cannot be brought back."""
 
     kind: str
     name: NamePath
     if_exists: bool = False
     cascade: bool = False
+    purge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undrop:
+    """UNDROP TABLE, by its name or WITH ID."""
+
+    name: NamePath = ()
+    table_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +365,7 @@ class Show:
         scope_kind: What `scope` is when the statement says it: CATALOG, SCHEMA, ALL CATALOGS, or empty.
         pattern: After LIKE; `*` stands for any text and `|` for or.
         patterns: Further patterns of the drivers' forms: SCHEMA LIKE, TABLE LIKE.
-        key: One property of SHOW TBLPROPERTIES.
+        key: One property of SHOW TBLPROPERTIES, or the LIMIT of SHOW TABLES DROPPED.
     """
 
     what: str
@@ -532,6 +541,7 @@ Command: TypeAlias = (
     | CreateView
     | CreateFunction
     | Drop
+    | Undrop
     | AlterOwner
     | AlterName
     | AlterProperties

@@ -51,6 +51,7 @@ _READERS: dict[str, Callable[[Cursor], Command]] = {
     "LIST": transfer.list_files,
     "EXECUTE": remainder.execute,
     "RESTORE": remainder.restore,
+    "UNDROP": create.undrop,
     "OPTIMIZE": remainder.optimize,
     "VACUUM": remainder.vacuum,
     "REFRESH": remainder.refresh,

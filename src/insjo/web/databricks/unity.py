@@ -311,7 +311,7 @@ async def update_table(call: Call) -> Response:
 
 async def delete_table(call: Call) -> Response:
     """Drop a table or view."""
-    await call.run(call.services.catalog.tables.drop, call.ctx, TableName.parse(call.path("full_name")))
+    await call.run(call.services.catalog.tables.drop, call.ctx, TableName.parse(call.path("full_name")), keep=True)
     return JSONResponse({})
 
 

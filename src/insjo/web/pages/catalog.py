@@ -40,7 +40,7 @@ async def show_catalog(call: Call) -> Response:
     catalog = await call.run(call.services.catalog.catalogs.get, call.ctx, name)
     schemas = await call.run(call.services.catalog.schemas.list, call.ctx, name, ALL)
     context = {"thing": catalog, "kind": "catalog", "path": f"/catalog/{name}", "schemas": schemas.items, "crumbs": _crumbs(name)}
-    return await _governed(call, "pages/catalog.html", SecurableKind.CATALOG, name, context)
+    return await governed(call, "pages/catalog.html", SecurableKind.CATALOG, name, context)
 
 
 async def show_schema(call: Call) -> Response:
@@ -50,6 +50,7 @@ async def show_schema(call: Call) -> Response:
     thing = await call.run(call.services.catalog.schemas.get, call.ctx, full_name)
     tables = await call.run(call.services.catalog.tables.list, call.ctx, catalog, schema, PageRequest.of(200, call.query("page_token")))
     volumes = await call.run(call.services.catalog.volumes.list, call.ctx, catalog, schema, ALL)
+    models = await call.run(call.services.catalog.models.list, call.ctx, catalog, schema, ALL)
     context = {
         "thing": thing,
         "kind": "schema",
@@ -57,9 +58,10 @@ async def show_schema(call: Call) -> Response:
         "tables": tables.items,
         "next_token": tables.next_token,
         "volumes": volumes.items,
+        "models": models.items,
         "crumbs": _crumbs(catalog, schema),
     }
-    return await _governed(call, "pages/schema.html", SecurableKind.SCHEMA, full_name, context)
+    return await governed(call, "pages/schema.html", SecurableKind.SCHEMA, full_name, context)
 
 
 async def show_table(call: Call) -> Response:
@@ -90,7 +92,7 @@ async def show_table(call: Call) -> Response:
         context["lineage"] = await table_facts.lineage(call, table)
     if tab == "overview" and table.has_files:
         context |= await _size(call, name)
-    return await _governed(call, "pages/table.html", SecurableKind.TABLE, name.full_name, context)
+    return await governed(call, "pages/table.html", SecurableKind.TABLE, name.full_name, context)
 
 
 def _table_name(call: Call) -> TableName:
@@ -129,7 +131,7 @@ async def _size(call: Call, name: TableName) -> dict[str, Any]:
     return {} if hides else {"snapshot": resolved.snapshot}
 
 
-async def _governed(call: Call, template: str, kind: SecurableKind, full_name: str, context: dict[str, Any]) -> Response:
+async def governed(call: Call, template: str, kind: SecurableKind, full_name: str, context: dict[str, Any]) -> Response:
     """The page with what all governed objects share: label, grants, what the person may change."""
     access = call.services.access
     securable: Securable = await call.run(access.securables.resolve, call.ctx, kind, full_name, None)
@@ -161,8 +163,8 @@ async def _governed(call: Call, template: str, kind: SecurableKind, full_name: s
 def _places(kind: SecurableKind, full_name: str) -> list[str]:
     """Where the tree is open: catalog, schema and object, as far as the name goes."""
     catalog, *others = full_name.split(".", 2)
-    if kind is SecurableKind.VOLUME:
-        others[-1] = f"volumes/{others[-1]}"
+    if kind in {SecurableKind.VOLUME, SecurableKind.MODEL}:
+        others[-1] = f"{'volumes' if kind is SecurableKind.VOLUME else 'models'}/{others[-1]}"
     return [catalog, *others]
 
 
@@ -190,7 +192,7 @@ async def change_grant(call: Call) -> Response:
 def _back(form: dict[str, str]) -> str:
     """The page that the form stood on."""
     path = form.get("path", "")
-    return path if path.startswith(("/catalog", "/endpoints", "/apps", "/knowledge")) else "/catalog"
+    return path if path.startswith(("/catalog", "/endpoints", "/apps", "/knowledge", "/models")) else "/catalog"
 
 
 async def set_label(call: Call) -> Response:
@@ -231,7 +233,7 @@ async def restore(call: Call) -> Response:
 async def drop(call: Call) -> Response:
     """Drop a table or view."""
     name = _table_name(call)
-    await call.run(call.services.catalog.tables.drop, call.ctx, name)
+    await call.run(call.services.catalog.tables.drop, call.ctx, name, keep=True)
     return redirect(f"/catalog/{name.catalog}/{name.schema}")
 
 
@@ -283,7 +285,7 @@ async def show_volume(call: Call) -> Response:
         "next_token": next_token,
         "crumbs": crumbs,
     }
-    return await _governed(call, "pages/volume.html", SecurableKind.VOLUME, full_name, context)
+    return await governed(call, "pages/volume.html", SecurableKind.VOLUME, full_name, context)
 
 
 async def delete_file(call: Call) -> Response:
