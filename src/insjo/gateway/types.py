@@ -136,6 +136,7 @@ class Policy:
         redact: When no served model may receive the content, replace the sensitive values in what callers outside wrote by typed
             placeholders and put them back in the answer; what is left is labelled anew and must be cleared like anything else.
         ask: When nothing else helps, let whoever asks (`user`) or a steward of the data (`steward`) approve this one call.
+        cache_s: How long a whole answer may be given again to the same person for the same request, in seconds; 0 means never.
     """
 
     on_conflict: Literal["reroute", "block"] = "reroute"
@@ -143,6 +144,7 @@ class Policy:
     redact: bool = False
     minimise: bool = False
     ask: Literal["", "user", "steward"] = ""
+    cache_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,9 @@ class Message:
     provenance: Provenance | None = None
 
 
+CacheUse = Literal["use", "refresh", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One chat completion that is asked for.
@@ -230,6 +235,7 @@ class ChatRequest:
         parts: Content with provenance from callers inside Insjö, or None when the gateway must label all text of the body itself.
         raise_to: A label that the caller adds; it can raise, never lower.
         native: The same request in Anthropic's wire, when it came so.
+        cache: Whether an answer that was kept may be given (`use`), must be asked for anew (`refresh`), or may not even be kept (`none`).
     """
 
     body: bytes
@@ -237,6 +243,7 @@ class ChatRequest:
     parts: tuple[Part, ...] | None = None
     raise_to: Label | None = None
     native: bytes = b""
+    cache: CacheUse = "use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +258,7 @@ class EmbeddingRequest:
 
 EmbeddingKind = Literal["query", "passage"]
 
-Outcome = Literal["direct", "rerouted", "minimised", "redacted", "approved", "failed_over", "blocked"]
+Outcome = Literal["direct", "rerouted", "minimised", "redacted", "approved", "failed_over", "cached", "blocked"]
 
 TOLD: Final[frozenset[Outcome]] = frozenset({"rerouted", "minimised", "redacted", "approved", "failed_over"})
 """Outcomes that pages tell people beside the answer."""
@@ -266,7 +273,8 @@ class Route:
         served_model: Name of the served model that answers; empty when blocked.
         served_by: Endpoint to which it belongs; differs from `endpoint` after a reroute to the fallback.
         outcome: `direct`, `rerouted` (the label was above the clearance), `minimised` (parts were left out), `redacted` (sensitive
-            values were replaced), `approved` (somebody allowed this one call), `failed_over` (the provider failed) or `blocked`.
+            values were replaced), `approved` (somebody allowed this one call), `failed_over` (the provider failed), `cached` (it was
+            given before, and nothing was sent) or `blocked`.
         reason: One sentence for people; empty when direct.
         label: Of the content that was sent.
     """

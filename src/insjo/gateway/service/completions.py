@@ -10,6 +10,7 @@ from insjo.access.service.flow import hash_of, may_flow
 from insjo.access.types import Provenance, provenance_of
 from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, ProviderRefused
 from insjo.gateway.service import text
+from insjo.gateway.service.cache import AnswerCache, NoResponse
 from insjo.gateway.service.conflicts import Conflicts
 from insjo.gateway.service.limits import demand_of
 from insjo.gateway.service.messages_relay import PATH as NATIVE_PATH
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
     from insjo.gateway.service.usage import Usage
     from insjo.gateway.service.wire import ReadBody
-    from insjo.gateway.types import Message, Route, Upstream
+    from insjo.gateway.types import CacheUse, Message, Route, Upstream
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
     from insjo.kernel.threads import Threads
@@ -59,12 +60,13 @@ HERE: Final = TimeLimits(connect_s=10.0, first_byte_s=900.0, idle_s=300.0, total
 class _Opened:
     """A provider's answer of which the first byte is here: whole, or as a stream that goes on."""
 
-    response: ProviderResponse
+    response: ProviderResponse | NoResponse
     content: bytes | None = None
     spent: TokenUsage | None = None
     first: bytes = b""
     rest: AsyncIterator[bytes] | None = None
     native: bool = False
+    cached: bool = False
 
 
 class ChatResponse:
@@ -180,6 +182,7 @@ class Completions:
         self._snapshots = snapshots
         self._router = router
         self._conflicts = Conflicts(access=access, router=router, threads=threads)
+        self._cache = AnswerCache(clock)
         self._usage = usage
         self._limits = limits
         self._provider = chat_provider
@@ -223,11 +226,15 @@ class Completions:
             meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, read.chars, read.fields))
 
             async def attempt(candidate: Candidate) -> _Opened:
-                return await self._open(ctx, candidate, settled)
+                if not view.policy.cache_s or read.stream or settled.approved is not None:
+                    return await self._open(ctx, candidate, settled)
+                return await self._kept_or_opened(ctx, view, candidate, settled, request.cache)
 
             routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE, approved=settled.approved)
             if settled.outcome is not None:
                 routed = self._router.mark(ctx, view, routed, settled.outcome, settled.reason, settled.about, meter)
+            if routed.result.cached:
+                routed = self._router.mark_cached(routed, meter)
             meter.first_byte()
             watch = _Watch(self._snapshots, ctx, view, routed.candidate, settled.watched, still_valid)
             answer = ChatResponse(routed.result, route=routed.route, meter=meter, read=read, watch=watch)
@@ -316,6 +323,22 @@ class Completions:
         typed = self._access.fingerprints.label_text
         parts = tuple(Part(each.content, each.provenance or typed(each.content)) for each in messages)
         return ChatRequest(text.body_of(endpoint, messages, options), endpoint, parts)
+
+    async def _kept_or_opened(
+        self, ctx: RequestContext, view: EndpointView, candidate: Candidate, settled: Settled, use: CacheUse
+    ) -> _Opened:
+        """The answer that this caller was given before to the same request, or a new one, which is kept."""
+        read, cache = settled.read, self._cache
+        key = cache.key(ctx, view, candidate, settled.provenance.label, read.native.raw if read.native is not None else read.raw)
+        kept = cache.find(key) if use == "use" else None
+        if kept is not None:
+            spent = replace(kept.spent, cached_tokens=kept.spent.input_tokens)
+            return _Opened(NoResponse(), kept.content, spent, native=kept.native, cached=True)
+        opened = await self._open(ctx, candidate, settled)
+        if use != "none" and opened.content is not None and opened.response.status == OK:
+            spent = opened.spent or TokenUsage()
+            cache.put(key, opened.content, spent, native=opened.native, ttl_s=float(view.policy.cache_s))
+        return opened
 
     async def _open(self, ctx: RequestContext, candidate: Candidate, settled: Settled) -> _Opened:
         """Send the request to one served model and wait for the first byte of its answer, or for all of it when it is no stream."""

@@ -170,7 +170,7 @@ def _after(label: str, before: str, policy: Policy, destinations: Sequence[Clear
             return "unknown"
         open_to = [may_flow(found, each).allowed for each in (destinations[:1] if policy.on_conflict == "block" else destinations)]
         if open_to[:1] == [True]:
-            return before if before == "failed_over" else "direct"
+            return before if before in {"failed_over", "cached"} else "direct"
         if any(open_to):
             return "rerouted"
     steps = [name for name, allowed in (("minimised", policy.minimise), ("redacted", policy.redact)) if allowed]

@@ -47,6 +47,7 @@ SERVED_MAX: Final = 16
 ALL_PER_CENT: Final = 100
 CHAT_DEFAULT: Final = "insjo-chat"
 EMBED_DEFAULT: Final = "insjo-embed"
+CACHE_S_MAX: Final = 7 * 24 * 3600
 EVERYBODY: Final = "account users"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -287,6 +288,8 @@ class Endpoints:
         """Callers who approve their own calls stand above a clearance, which only admins give."""
         if policy.ask not in {"", "user", "steward"}:
             raise EndpointInvalid(f"`{policy.ask}` is nobody who could be asked.", hint="Use `user`, `steward` or nothing.")
+        if not 0 <= policy.cache_s <= CACHE_S_MAX:
+            raise EndpointInvalid(f"Answers can be kept for 0 to {CACHE_S_MAX} seconds, not for {policy.cache_s}.")
         admin = ctx.principal.id == SYSTEM.id or self._access.principals.is_admin(ctx.principal.id)
         if policy.ask == "user" and before.ask != "user" and not admin:
             raise PermissionDenied("Only metastore admins may let callers approve their own calls.", hint="Use `steward`.")

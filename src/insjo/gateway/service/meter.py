@@ -30,6 +30,7 @@ class Meter:
         "_started_s",
         "_usage",
         "_view",
+        "cached",
         "candidate",
         "first_byte_s",
         "label_text",
@@ -51,6 +52,7 @@ class Meter:
         self.label_text = ""
         self.outcome: Outcome = "direct"
         self.streamed = False
+        self.cached = False
         self.reservation: Reservation | None = None
 
     def first_byte(self) -> None:
@@ -70,7 +72,7 @@ class Meter:
         served = candidate.served if candidate else None
         here = served is not None and not served.kind.elsewhere
         prices = served.profile.prices if served else None
-        sent = served is not None and status != "blocked"
+        sent = served is not None and status != "blocked" and not self.cached
         cost = (0.0 if here else cost_of(prices, tokens)) if sent else 0.0
         if self.reservation is not None:
             self.reservation.settle(sent=sent and status != "error", tokens=tokens, cost=cost)

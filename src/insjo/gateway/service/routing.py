@@ -111,6 +111,15 @@ class Router:
         self._record(ctx, view, route, provenance, routed.candidate)
         return replace(routed, route=route)
 
+    @staticmethod
+    def mark_cached(routed: Routed[T], meter: Meter) -> Routed[T]:
+        """The same way, told as one on which nothing was sent; what else had to be done stays the outcome."""
+        meter.cached = True
+        if routed.route.outcome != "direct":
+            return routed
+        meter.outcome = "cached"
+        return replace(routed, route=replace(routed.route, outcome="cached", reason="The same request was answered before."))
+
     async def _block(self, ctx: RequestContext, plan: Plan, provenance: Provenance, content: bytes, purpose: str) -> InsjoError:
         """Let `access` write the refusal down and word it; in a thread, since a refusal is written at once."""
         if plan.refused is None:

@@ -27,6 +27,7 @@ class PolicyBody(msgspec.Struct):
     minimise: bool = False
     redact: bool = False
     ask: Literal["", "user", "steward"] = ""
+    cache_s: int = 0
 
 
 class TriedClearance(msgspec.Struct):

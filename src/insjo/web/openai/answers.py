@@ -15,7 +15,7 @@ from insjo.kernel.errors import InsjoError, Unauthenticated
 from insjo.web.errors import RETRY_AFTER_S, databricks_body, openai_body, shown, status_of
 
 if TYPE_CHECKING:
-    from insjo.gateway.types import Route
+    from insjo.gateway.types import CacheUse, Route
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -42,6 +42,12 @@ def route_header(route: Route) -> tuple[bytes, bytes]:
 def warning_headers(warnings: tuple[str, ...]) -> Headers:
     """`x-insjo-warning`: limits that are used up and only warn."""
     return [(b"x-insjo-warning", _plain(warning[:REASON_CHARS_MAX]).encode("ascii", "replace")) for warning in warnings]
+
+
+def cache_use(value: bytes) -> CacheUse:
+    """What `Cache-Control` of a request asks for: `no-store` goes further than `no-cache`; anything else changes nothing."""
+    words = {each.strip().lower() for each in value.split(b",")}
+    return "none" if b"no-store" in words else "refresh" if words & {b"no-cache", b"max-age=0"} else "use"
 
 
 def _plain(text: str) -> str:

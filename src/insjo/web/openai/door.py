@@ -20,6 +20,7 @@ from insjo.web.openai.answers import (
     NO_BUFFER,
     NO_STORE,
     anthropic_error_event,
+    cache_use,
     error_answer,
     error_event,
     raised_label,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from insjo.gateway.service.messages import MessageAnswer
     from insjo.gateway.service.responses import ResponseAnswer
     from insjo.gateway.service.snapshot import EndpointView
+    from insjo.gateway.types import CacheUse
     from insjo.kernel.context import RequestContext
     from insjo.web.openai.answers import Headers
     from insjo.web.types import Services
@@ -86,6 +88,7 @@ class _Asked:
     label: str = ""
     include: bytes = b""
     length: int = 0
+    cache: CacheUse = "use"
     started: bool = False
 
     @property
@@ -184,7 +187,7 @@ class OpenAIDoor:
     async def chat(self, asked: _Asked) -> None:
         """Chat completion, streamed or whole, by the endpoint that `model` names."""
         ctx, still_valid = await self._callers.context(asked.scope, asked.authorization)
-        request = ChatRequest(await asked.body(), asked.endpoint, None, asked.raised())
+        request = ChatRequest(await asked.body(), asked.endpoint, None, asked.raised(), cache=asked.cache)
         response = await self._gateway.completions.create(ctx, request, still_valid=still_valid)
         try:
             if response.content is None:
@@ -446,6 +449,8 @@ def _read_headers(asked: _Asked) -> None:
             asked.label = f"{asked.label}; {value.decode('latin-1')}" if asked.label else value.decode("latin-1")
         elif name == b"x-insjo-include":
             asked.include = value
+        elif name == b"cache-control":
+            asked.cache = cache_use(value)
         elif name == b"anthropic-version":
             asked.form = "anthropic"
         elif name == b"x-api-key" and not asked.authorization:
