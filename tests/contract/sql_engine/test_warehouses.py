@@ -114,14 +114,16 @@ def test_rows_that_are_written_are_computed_there_and_written_here(both: Both) -
 @pytest.mark.parametrize(
     "text",
     [
-        "SELECT initcap(name) FROM names",
-        "SELECT regexp_extract(name, '(a+)$', 1) FROM names",
-        "SELECT CAST(CAST(id AS DOUBLE) AS STRING) FROM names",
-        "SELECT amount / 3 FROM orders",
-        "SELECT parse_json('1') FROM names",
+        "SELECT id FROM names WHERE initcap(name) = 'A'",
+        "SELECT regexp_extract(name, '(a+)$', 1) AS r, count(*) FROM names GROUP BY r",
+        "SELECT DISTINCT CAST(CAST(id AS DOUBLE) AS STRING) FROM names",
+        "SELECT sum(amount / 3) FROM orders",
+        "SELECT id FROM names ORDER BY initcap(name)",
+        "SELECT initcap(name) AS name FROM names ORDER BY name",
+        "SELECT *, initcap(name) AS loud FROM names",
         "SELECT id FROM orders TABLESAMPLE (10 PERCENT) REPEATABLE (7)",
         "SELECT * FROM orders, read_files('/Volumes/main/desk/files/', format => 'csv')",
-        "SELECT to_json(named_struct('a', 1.5D)) FROM names",
+        "SELECT name FROM names WHERE to_json(named_struct('a', 1.5D)) = name",
     ],
 )
 def test_what_may_differ_is_refused_by_name(both: Both, text: str) -> None:
@@ -148,6 +150,36 @@ def test_what_reads_no_table_is_answered_here(both: Both, text: str) -> None:
     asked = len(Counted.asked)
     both.same(text)
     assert len(Counted.asked) == asked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT id, initcap(name) AS loud FROM names ORDER BY id",
+        "SELECT initcap(name) AS loud, id FROM names ORDER BY 2 DESC LIMIT 2",
+        "SELECT amount / 3 AS third, CAST(CAST(id AS DOUBLE) AS STRING) AS t FROM orders WHERE id < 10 ORDER BY id",
+        "SELECT region, format_number(sum(amount), 2) AS total FROM orders GROUP BY region ORDER BY region NULLS FIRST",
+        "SELECT format_string('%s:%d', max(region), count(*)) AS f FROM orders",
+        "SELECT format_string('%d/%d', id, row_number() OVER (ORDER BY id DESC)) AS f FROM names ORDER BY id",
+        "SELECT initcap(upper(region)) AS r, count(*) AS n FROM orders GROUP BY upper(region) ORDER BY n, upper(region) NULLS FIRST",
+        "SELECT zip_with(array(id), array(id), (id, b) -> id + b) AS z FROM names ORDER BY id",
+        "SELECT format_number((SELECT sum(id) FROM names), 1) AS f FROM names LIMIT 1",
+        "SELECT initcap(name) AS loud FROM names WHERE id > 100",
+        "WITH o AS (SELECT id, region AS r FROM orders) SELECT initcap(r) AS loud FROM o WHERE id = 4",
+        "SELECT parse_json('{\"a\": 1}'):a::int + id AS a FROM names ORDER BY id",
+    ],
+)
+def test_outputs_that_differ_there_are_computed_here(both: Both, text: str) -> None:
+    asked = len(Counted.asked)
+    both.same(text)
+    assert len(Counted.asked) > asked
+
+
+def test_rows_that_are_written_may_be_finished_here(both: Both) -> None:
+    both.desk.run("CREATE TABLE finished AS SELECT id, initcap(name) AS loud FROM names", warehouse_id=both.big)
+    assert both.same("SELECT loud FROM finished ORDER BY id")
+    error = both.desk.error("SELECT CAST(initcap(region) AS INT) AS n FROM orders WHERE id = 1", warehouse_id=both.big)
+    assert error.code == "CAST_INVALID_INPUT"
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class Binder:
         if parameters is not None and len(parameters):
             run.build.cacheable = False
         words = run.foreign.words(reads_tables=bool(run.build.read_tables))
-        bound = finished(run.build, body, columns, reads_files=run.reads_files, foreign=words)
+        bound = replace(finished(run.build, body, columns, reads_files=run.reads_files, foreign=words), finish=run.foreign.finish)
         if not lineage:
             return bound
         if bound.askings:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from insjo.catalog.types import ResolvedTable, TableName
     from insjo.kernel.context import PrincipalRef
     from insjo.sql.asking.staging import StagedCall
+    from insjo.sql.binding.finishing import Finish
     from insjo.sql.binding.heat import BoundScan
     from insjo.sql.binding.lineage import Sources
     from insjo.sql.binding.needs import Need
@@ -114,6 +115,7 @@ class BoundQuery:
         hidden: Origins that a view or a function reads with its owner's rights: part of the label and of the audit, nothing to show.
         scans: Parts of the text that read a version of a table.
         foreign: The same in Spark SQL, if it was bound for a warehouse on Spark.
+        finish: What is left to compute here with the rows that `foreign` gives; without it they are the result.
         askings: What models must be asked before it can run, in this order.
         lineage: For each output from what it is computed, if that was asked for; `named_tables` are those that the statement names.
     """
@@ -131,6 +133,7 @@ class BoundQuery:
     hidden: frozenset[Origin] = frozenset()
     scans: tuple[BoundScan, ...] = ()
     foreign: str = ""
+    finish: Finish | None = None
     askings: tuple[Asking, ...] = ()
     lineage: tuple[Sources, ...] = ()
     named_tables: frozenset[str] = frozenset()

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from insjo.sql.binding import engine_text as text
+from insjo.sql.binding.finishing import Finish, part
 from insjo.sql.dialect.spark.render import render, text_literal
 from insjo.sql.errors import UnsupportedFeature
 
@@ -41,6 +42,8 @@ class Foreign:
         text: Of the tree that was compiled last.
         wanted: Whether anybody asked for them; without that nothing is worked out.
         refusal: Why there are none.
+        refused: What was refused, if it was compiled last.
+        finish: What is left to do here with the rows that the other engine gives.
         stored: Tells which columns files have, as names in lower case and types as they lie there.
     """
 
@@ -48,28 +51,35 @@ class Foreign:
     wanted: bool = False
     text: str = field(default="")
     refusal: UnsupportedFeature | None = None
+    refused: tuple[exp.Expr, SessionFacts] | None = None
+    finish: Finish | None = None
 
     def compiled(self, tree: exp.Expr, facts: SessionFacts) -> None:
         """Take the words of a tree that was just translated."""
-        self.text = ""
+        self.text, self.refused = "", None
         if self.wanted and self.refusal is None:
             try:
                 self.text = render(tree, facts)
             except UnsupportedFeature as error:
                 # Whether it matters is known when the whole statement was read: it may turn out to read no table.
-                self.refusal = error
+                self.refusal, self.refused = error, (tree, facts)
 
     def words(self, *, reads_tables: bool) -> str:
-        """The whole statement for the other engine; nothing when it does not go there.
+        """The whole statement for the other engine, or that part of it after which `finish` is left; nothing when it does not go there.
 
         Raises:
             UnsupportedFeature: It cannot be put into its words.
         """
-        if not reads_tables:
+        if not reads_tables or not self.wanted:
             return ""
-        if self.refusal is not None:
+        if self.refusal is None:
+            return self.text
+        # The outermost query is compiled last, so what was refused is all of it, or lies deeper.
+        parted = part(*self.refused) if self.refused is not None else None
+        if parted is None:
             raise self.refusal
-        return self.text
+        words, self.finish = parted
+        return words
 
     def selected(self, shown: Sequence[str]) -> str:
         """Some columns of the tree that was compiled last."""

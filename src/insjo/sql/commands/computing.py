@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from insjo.sql.binding import engine_text as text
+from insjo.sql.binding.finishing import RECEIVED
 from insjo.sql.commands.asking import answered
 from insjo.sql.dialect.spark.results import fitted, fitted_schema
 from insjo.sql.errors import ArithmeticOverflow, ResultTooLarge
@@ -38,7 +39,8 @@ def _computed(x: Execution, bound: BoundQuery, foreign: ForeignEngine) -> BoundQ
 
     sink = pa.BufferOutputStream()
     with x.foreign_query(bound, foreign) as rows:
-        schema = fitted_schema([(f"c{at}", kind) for at, (_, kind) in enumerate(bound.columns)], rows.schema)
+        given = bound.finish.columns if bound.finish else [(f"c{at}", kind) for at, (_, kind) in enumerate(bound.columns)]
+        schema = fitted_schema(given, rows.schema)
         with pa.ipc.new_stream(sink, schema) as writer:
             for batch in rows:
                 try:
@@ -49,6 +51,9 @@ def _computed(x: Execution, bound: BoundQuery, foreign: ForeignEngine) -> BoundQ
                 if sink.tell() > BYTES_MAX:
                     message = f"The rows to be written are more than {BYTES_MAX // 2**20} MiB."
                     raise ResultTooLarge(message, hint="Write them in parts, or run the statement on a warehouse on DuckDB.")
+    if bound.finish:
+        tables = {RECEIVED: sink.getvalue().to_pybytes()}
+        return replace(bound, sql=bound.finish.sql, tables=tables, scans=(), foreign="", finish=None)
     shown = [f'"c{at}" AS {text.name(name)}' for at, (name, _) in enumerate(bound.columns)]
     tables = {_STREAM: sink.getvalue().to_pybytes()}
     return replace(bound, sql=text.select(shown, text.name(_STREAM)), tables=tables, scans=(), foreign="")

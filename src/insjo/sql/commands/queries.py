@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from insjo.sql.commands.asking import answered
 from insjo.sql.commands.execution import Outcome, foreign_outcome, query_outcome, table_outcome
+from insjo.sql.commands.finishing import finished_outcome
 
 if TYPE_CHECKING:
     from insjo.sql.binding.bound import BoundQuery
@@ -17,7 +18,8 @@ def run_bound(x: Execution, bound: BoundQuery) -> Outcome:
     """Rows of a query that was bound, or found bound in the cache."""
     bound = answered(x, bound)
     if x.foreign is not None and bound.foreign:
-        return foreign_outcome(x.foreign_query(bound, x.foreign), bound)
+        rows = x.foreign_query(bound, x.foreign)
+        return finished_outcome(x, rows, bound, bound.finish) if bound.finish else foreign_outcome(rows, bound)
     return query_outcome(x.query(bound), bound)
 
 

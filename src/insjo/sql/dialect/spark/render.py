@@ -47,6 +47,15 @@ def render(query: exp.Expr, session: SessionFacts | None = None) -> str:
         raise UnsupportedFeature(message, hint="Break it into several statements or CTEs.") from error
 
 
+def is_sent(node: exp.Expr, session: SessionFacts) -> bool:
+    """Whether an expression of a compiled tree has words in Spark SQL."""
+    try:
+        rewrite(node.copy(), session)
+    except UnsupportedFeature:
+        return False
+    return True
+
+
 class _Generator(SparkGenerator):
     """Spark SQL with texts that every reader takes alike."""
 
