@@ -17,7 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from insjo.kernel.database import metadata
-from tests.security.walking import READERS, Heard, Walk, World, world
+from tests.security.walking import CONTENT, READERS, Heard, Walk, World, world
 from tests.support.canaries import tokens_in
 
 STEPS = int(os.environ.get("INSJO_TEST_WALK_STEPS", "10000"))
@@ -26,9 +26,6 @@ TWICE_STEPS = 600
 
 LOW = frozenset({"cheap", "paid", "claude"})
 """Providers that may receive nothing of what differs."""
-
-CONTENT = frozenset({"agents_conversations", "agents_messages", "gateway_responses", "sql_history"})
-"""Tables of the metadata that hold what people wrote themselves and were answered, each row for its owner alone."""
 
 
 @contextmanager

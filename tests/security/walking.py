@@ -58,6 +58,9 @@ CHAT: Final = {
     "asking": (("paid",), Policy(ask="user")),
     "claude": (("claude", "here"), Policy(minimise=True, redact=True)),
 }
+CONTENT: Final = frozenset({"agents_attached_texts", "agents_conversations", "agents_messages", "gateway_responses", "sql_history"})
+"""Tables of the metadata that hold what people wrote themselves and were answered, each row for its owner alone."""
+
 FAULTS: Final = (Fault.STATUS, Fault.RESET, Fault.GARBAGE, Fault.NO_JSON, Fault.RESET_MID_STREAM, Fault.NO_DONE)
 WORDS: Final = ("order", "travel", "hotel", "report", "customer", "invoice", "code", "meeting")
 

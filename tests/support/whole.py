@@ -171,7 +171,8 @@ class Whole:
 async def ask(app: ASGIApp, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Told:
     """One HTTP request to an application, without a socket."""
     place, _, query = path.partition("?")
-    sent = {"host": "insjo.test", "content-type": "application/json", "content-length": str(len(body)), **headers}
+    sent = {"host": "insjo.test", "content-type": "application/json", "content-length": str(len(body))}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -182,7 +183,7 @@ async def ask(app: ASGIApp, method: str, path: str, body: bytes, headers: Mappin
         "raw_path": place.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(name.lower().replace("_", "-").encode(), value.encode("latin-1")) for name, value in sent.items()],
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()],
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 80),
         "state": {},
