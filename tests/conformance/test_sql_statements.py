@@ -37,6 +37,8 @@ OTHER_ERRORS = frozenset(
         "SELECT count(*) FROM t TIMESTAMP AS OF '2026-01-01'",  # The table is younger than that.
         "REVOKE SELECT ON TABLE t FROM grp1",  # There is no such group.
         "SHOW PARTITIONS t",  # The table has none.
+        "UNDROP TABLE t",  # It was not dropped.
+        "SELECT * FROM table_changes('t', 0)",  # The table does not tell its changes.
         "ALTER TABLE t SET ROW FILTER cat.sch.rf ON (grp)",  # There is no such function, here and in the next two.
         "ALTER TABLE t ALTER COLUMN grp SET MASK cat.sch.maskfn",
         "CREATE POLICY p ON SCHEMA cat.sch COLUMN MASK cat.sch.m TO `users` FOR TABLES MATCH COLUMNS has_tag('pii') AS c ON COLUMN c",

@@ -137,7 +137,7 @@ def test_a_dropped_table_and_a_dropped_volume_leave_no_object(desk: Desk, server
     desk.lake.room.files.write(desk.ctx, "/Volumes/main/desk/more/a/b.txt", [b"x"])
     desk.run("CREATE TABLE gone AS SELECT 1 AS a")
     assert {each.key for each in server.objects.list("")} > before
-    desk.run("DROP TABLE gone")
+    desk.run("DROP TABLE gone PURGE")
     desk.run("DROP VOLUME more")
     assert {each.key for each in server.objects.list("")} == before
     assert "SELECT" not in desk.error("CREATE TABLE bad AS SELECT raise_error('no') AS a").message

@@ -317,3 +317,18 @@ def test_null_is_not_true() -> None:
     assert truth(parsed_body("NULL")) is False
     assert truth(parsed_body("(TRUE)")) is True
     assert truth(parsed_body("x")) is None
+
+
+def test_partitions_are_those_of_the_rows_that_are_seen(desk: Desk, ulla: Desk) -> None:
+    desk.run("CREATE TABLE parts (id INT, region STRING) PARTITIONED BY (region)")
+    desk.run("INSERT INTO parts VALUES (1, 'north'), (2, 'secret'), (3, NULL)")
+    desk.run("GRANT SELECT, MODIFY ON TABLE parts TO ulla")
+    assert ulla.rows("SHOW PARTITIONS parts") == [(None,), ("north",), ("secret",)]
+    desk.run("ALTER TABLE parts SET ROW FILTER may_see ON (region)")
+    assert ulla.rows("SHOW PARTITIONS parts") == [("north",)]
+    assert desk.rows("SHOW PARTITIONS parts") == [(None,), ("north",), ("secret",)]
+    ulla.run("INSERT INTO parts REPLACE USING (id) SELECT id, 'south' FROM VALUES (1), (2) AS v(id)")
+    assert desk.rows("SELECT id, region FROM parts ORDER BY ALL") == [(1, "south"), (2, "secret"), (2, "south"), (3, None)]
+    desk.run("ALTER TABLE parts DROP ROW FILTER")
+    desk.run("ALTER TABLE parts ALTER COLUMN region SET MASK stars USING COLUMNS ('x')")
+    assert ulla.rows("SHOW PARTITIONS parts") == [(None,), ("s*x",)]

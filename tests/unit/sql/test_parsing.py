@@ -96,7 +96,7 @@ def test_doubled_quotes_are_one_quote() -> None:
     [
         ("CREATE MATERIALIZED VIEW v AS SELECT 1", "CREATE MATERIALIZED VIEW"),
         ("BEGIN SELECT 1; END", "BEGIN"),
-        ("UNDROP TABLE t", "UNDROP"),
+        ("UNDROP SCHEMA s", "UNDROP SCHEMA"),
         ("CREATE TABLE t (a INT) LOCATION 's3://x'", "CREATE TABLE ... LOCATION"),
         ("CREATE TABLE t (a INT) USING PARQUET", "CREATE TABLE ... USING PARQUET"),
         ("CALL f()", "CALL"),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from insjo.catalog.types import TableName, TableType
 from insjo.kernel.patterns import Wildcard
 from insjo.kernel.patterns import fits as fits_pattern
 from insjo.sql.commands.constraints import FOREIGN, PRIMARY
-from insjo.sql.commands.execution import Outcome, table_outcome
-from insjo.sql.commands.hidden import refuse_protected
+from insjo.sql.commands.execution import Outcome, query_outcome, table_outcome
+from insjo.sql.commands.hidden import protection_of
 from insjo.sql.commands.rules import checks_of
 from insjo.sql.commands.tables import CLUSTERING, clustering_of
 from insjo.sql.dialect.names import all_functions
 from insjo.sql.dialect.types import parse_type
 from insjo.sql.errors import UnsupportedFeature
+from insjo.sql.parsing.rows import table_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -271,8 +274,9 @@ def _partitions(x: Execution, command: Show) -> Outcome:
     if found.snapshot is None or not found.snapshot.partition_columns:
         message = f"`{found.table.full_name}` has no partitions."
         raise UnsupportedFeature(message, details={"feature": "SHOW PARTITIONS of a table without partitions"})
-    refuse_protected(x, found, "SHOW PARTITIONS")
     names = found.snapshot.partition_columns
+    if protection_of(x, found):
+        return _partitions_seen(x, command, names)
     values = {
         tuple(None if value is None else str(value) for value in _partition(file.partition_values, names)) for file in found.snapshot.files
     }
@@ -281,6 +285,16 @@ def _partitions(x: Execution, command: Show) -> Outcome:
 
     columns = [column for column in found.table.columns if column.name in names]
     return table_outcome(_texts(*names), rows, provenance=table_provenance(found, columns))
+
+
+def _partitions_seen(x: Execution, command: Show, names: Sequence[str]) -> Outcome:
+    """The same of a table with a row filter or masks: values in the rows that the caller sees, as the caller sees them."""
+    texts = [exp.Cast(this=exp.column(name, quoted=True), to=exp.DataType.build("string", dialect="databricks")) for name in names]
+    outputs = [exp.alias_(each, name, quoted=True) for each, name in zip(texts, names, strict=True)]
+    order = exp.Order(expressions=[exp.Ordered(this=exp.column(name, quoted=True), nulls_first=True) for name in names])
+    query = exp.Select(expressions=outputs, distinct=exp.Distinct(), from_=exp.From(this=table_node(command.scope)), order=order)
+    bound = x.tools.binder.bind(x.ctx, query, x.names)
+    return query_outcome(x.query(bound), bound)
 
 
 def _partition(values: object, names: Iterable[str]) -> list[object]:
