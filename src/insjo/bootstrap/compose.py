@@ -287,5 +287,6 @@ def _gateway(
         runtime=runtime,
         keys_dir=folders.keys,
         journal_dir=folders.run,
+        vectors_mb=settings.vector_cache_mb,
         observer=Metrics(),
     )

@@ -53,6 +53,7 @@ class Settings:
     sql_warehouse_statements_max: int = _setting(100, "Statements of one warehouse that run at once; more wait for their turn.")
     sql_queue_max: int = _setting(200, "Statements that may wait for a worker before new ones are refused.")
     sql_model_inputs_max: int = _setting(10_000, "Different values about which one call of a model function in a statement may ask.")
+    vector_cache_mb: int = _setting(256, "Disk that vectors of texts that were embedded before may use, in MiB; 0 keeps none.")
     sql_model_endpoint: str = _setting("", "Endpoint of model functions that name none; empty means that of the packaged model.")
     result_ttl_s: int = _setting(3600, "How long a statement's result can be fetched, in seconds.")
     local_models: bool = _setting(default=True, meaning="Serve the packaged language and embedding models on this machine.")

@@ -7,6 +7,7 @@ import pytest
 
 from insjo.access.errors import AccessDenied, IndexNotFound, VolumeNotFound
 from insjo.access.types import ALL, Clearance, Label, Level, Privilege, SecurableKind
+from insjo.gateway.service.cached_vectors import VectorCache
 from insjo.gateway.types import EndpointSpec, Policy, ServedKind, ServedModelSpec, Task
 from insjo.jobs.types import RunState
 from insjo.kernel.context import system_context
@@ -60,6 +61,33 @@ def test_only_what_changed_is_read_and_embedded_again(tmp_path: Path) -> None:
         after = library.search(library.admin, "taxi hotel backup lunch", k=50)
         assert {hit.path.rsplit("/", 1)[-1] for hit in after} == {"handbook.pdf", "maintenance.docx", "network.html", "notes.txt"}
         assert len({hit.passage_id for hit in after} & before) >= 5
+
+
+def test_passages_that_did_not_change_keep_their_vectors(tmp_path: Path) -> None:
+    embedding = HashedEmbedding()
+
+    def asked() -> list[str]:
+        found = [text for each in embedding.seen for text in each.texts if each.kind == "passage"]
+        embedding.seen.clear()
+        return found
+
+    with open_library(tmp_path, embedding=embedding) as library:
+        library.gateway.embeddings._cache = VectorCache(tmp_path / "vectors", 2**22)
+        filled(library)
+        sections = [f"# Part {part}\n\n" + " ".join(f"word{part}x{number}" for number in range(300)) for part in range(6)]
+        library.write("long.md", "\n\n".join(sections).encode())
+        library.build()
+        whole = [text for text in asked() if "word" in text]
+        sections[3] = sections[3].replace("word3x7 ", "gorgonzola ")
+        library.write("long.md", "\n\n".join(sections).encode())
+        library.build()
+        again = asked()
+        assert len(whole) > len(again) > 0
+        assert all("word3x" in text for text in again)
+        library.write("copied.md", "\n\n".join(sections).encode())
+        library.build()
+        assert asked() == []
+        assert library.search(library.admin, "gorgonzola")
 
 
 def test_a_touched_file_with_the_same_content_is_left_alone(tmp_path: Path) -> None:

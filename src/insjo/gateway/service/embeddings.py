@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from insjo.gateway.service.completions import ELSEWHERE, LONG_BYTES, OK, check_s
 from insjo.gateway.service.limits import demand_of
 from insjo.gateway.service.meter import Meter
 from insjo.gateway.service.wire import INPUTS_MAX, estimate, read_body, read_embeddings, read_usage, with_model
-from insjo.gateway.types import EmbeddingAnswer, EmbeddingInput, ProviderRequest, ServedKind, Task, TokenUsage
+from insjo.gateway.types import Embedded, EmbeddingAnswer, EmbeddingInput, ProviderRequest, ServedKind, Task, TokenUsage
 from insjo.kernel.errors import InsjoError
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
     from insjo.access.service.facade import Access
     from insjo.gateway.ports import ChatProvider, EmbeddingProvider
+    from insjo.gateway.service.cached_vectors import VectorCache, VectorScope
     from insjo.gateway.service.limits import Limits
     from insjo.gateway.service.routing import Routed, Router
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
     from insjo.gateway.service.usage import Usage
     from insjo.gateway.service.wire import EmbeddingFields, ReadBody
-    from insjo.gateway.types import Embedded, EmbeddingKind, EmbeddingRequest, Route
+    from insjo.gateway.types import EmbeddingKind, EmbeddingRequest, Route
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
     from insjo.kernel.threads import Threads
@@ -77,8 +78,10 @@ class Embeddings:
         chat_provider: ChatProvider,
         embedding_provider: EmbeddingProvider | None,
         threads: Threads,
+        cache: VectorCache | None = None,
     ) -> None:
-        """Keep what a request passes through."""
+        """Keep what a request passes through; without a cache every text is embedded anew."""
+        self._cache = cache
         self._threads = threads
         self._access = access
         self._clock = clock
@@ -167,8 +170,20 @@ class Embeddings:
         async def attempt(candidate: Candidate) -> _Given:
             if candidate.upstream is None:
                 return await self._embed_here(ctx, candidate, provenance, EmbeddingInput(texts, kind, candidate.served.model))
-            body = msgspec.json.encode({"model": view.name, "input": texts, "encoding_format": "base64"})
-            return await self._ask(ctx, candidate, provenance, read_body(body))
+            if not view.policy.cache_s or self._cache is None:
+                body = msgspec.json.encode({"model": view.name, "input": texts, "encoding_format": "base64"})
+                return await self._ask(ctx, candidate, provenance, read_body(body))
+            scope = self._cache.scope(ctx, candidate, provenance.label, kind, float(view.policy.cache_s))
+
+            async def ask(missing: tuple[str, ...]) -> _Given:
+                body = msgspec.json.encode({"model": view.name, "input": missing, "encoding_format": "base64"})
+                given = await self._ask(ctx, candidate, provenance, read_body(body))
+                if given.status != OK:
+                    return given
+                vectors = read_vectors(given.content, len(missing))
+                return replace(given, embedded=Embedded(vectors, len(vectors[0]) // FLOAT_BYTES))
+
+            return await self._kept_or_asked(scope, texts, ask)
 
         routed = await self._metered(ctx, view, provenance, "\n".join(texts).encode("utf-8", "replace"), attempt)
         given = routed.result
@@ -221,8 +236,41 @@ class Embeddings:
             return _Given(TokenUsage(), response.status, content)
         return _Given(read_usage(content) or estimate(read.chars, 0), OK, content)
 
+    async def _kept_or_asked(
+        self, scope: VectorScope, texts: tuple[str, ...], ask: Callable[[tuple[str, ...]], Awaitable[_Given]]
+    ) -> _Given:
+        """Vectors that were computed before, and those of the other texts, which are kept."""
+        cache = self._cache
+        if cache is None:
+            return await ask(texts)
+        held = await self._threads.run(cache.find, scope, texts)
+        missing = tuple(dict.fromkeys(text for text, vector in zip(texts, held, strict=True) if vector is None))
+        kept = estimate(sum(len(text) for text, vector in zip(texts, held, strict=True) if vector is not None), 0).input_tokens
+        if not missing:
+            vectors = tuple(vector for vector in held if vector is not None)
+            return _Given(TokenUsage(kept, cached_tokens=kept, estimated=True), embedded=Embedded(vectors, scope.dimensions))
+        given = await ask(missing)
+        if given.embedded is None:
+            return given
+        made = dict(zip(missing, given.embedded.vectors, strict=True))
+        await self._threads.run(cache.put, scope, missing, given.embedded.vectors)
+        vectors = tuple(vector if vector is not None else made[text] for text, vector in zip(texts, held, strict=True))
+        spent = replace(given.spent, input_tokens=given.spent.input_tokens + kept, cached_tokens=given.spent.cached_tokens + kept)
+        return replace(given, spent=spent, embedded=replace(given.embedded, vectors=vectors))
+
     async def _embed_here(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, wanted: EmbeddingInput) -> _Given:
-        """Ask a model on this machine."""
+        """Ask a model on this machine, which gives the same vector for the same text for ever."""
+        if self._cache is None:
+            return await self._compute(ctx, candidate, provenance, wanted)
+        scope = self._cache.scope(ctx, candidate, provenance.label, wanted.kind)
+
+        async def ask(missing: tuple[str, ...]) -> _Given:
+            return await self._compute(ctx, candidate, provenance, replace(wanted, texts=missing))
+
+        return await self._kept_or_asked(scope, wanted.texts, ask)
+
+    async def _compute(self, ctx: RequestContext, candidate: Candidate, provenance: Provenance, wanted: EmbeddingInput) -> _Given:
+        """Let a model on this machine embed texts."""
         if candidate.served.kind is not ServedKind.EMBEDDING or self._embedding_provider is None:
             raise ProviderRefused("Models on this machine are switched off.", hint="Switch them on with the setting `local_models`.")
         hashed = hash_of("\n".join(wanted.texts))

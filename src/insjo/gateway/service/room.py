@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from insjo.gateway.service.batches import Batches
+from insjo.gateway.service.cached_vectors import VectorCache
 from insjo.gateway.service.completions import Completions
 from insjo.gateway.service.dryrun import DryRuns
 from insjo.gateway.service.embeddings import Embeddings
@@ -58,10 +59,12 @@ class GatewayRoom:
         runtime: ModelRuntime | None,
         keys_dir: Path,
         journal_dir: Path,
+        vectors_mb: int = 0,
         observer: UsageObserver | None = None,
     ) -> None:
         """Put the services together; nothing starts yet."""
         self._chat_provider = chat_provider
+        self._vectors = VectorCache(journal_dir / "vectors", vectors_mb * 2**20) if vectors_mb else None
         vault = Vault(keys_dir)
         self.endpoints = Endpoints(
             database=database,
@@ -101,6 +104,7 @@ class GatewayRoom:
             chat_provider=chat_provider,
             embedding_provider=embedding_provider,
             threads=threads,
+            cache=self._vectors,
         )
 
         self.batches = Batches(completions=self.completions, embeddings=self.embeddings)
@@ -118,5 +122,7 @@ class GatewayRoom:
         """End connections and write what waits."""
         self.snapshots.close()
         await self._chat_provider.close()
+        if self._vectors is not None:
+            await asyncio.to_thread(self._vectors.close)
         await asyncio.to_thread(self.usage.close)
         await asyncio.to_thread(self.limits.close)
