@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InvalidArgument, Unimplemented
-from insjo.web.databricks.models import Tag, checked_version, words
+from insjo.web.databricks.models import Tag, checked_version, new_name_of, words
 from insjo.web.databricks.unity import page_request
 from insjo.web.types import Call, DoorRoute
 
@@ -111,11 +111,7 @@ async def create_model(call: Call) -> Response:
 async def update_model(call: Call) -> Response:
     """Change a model's name or description; a new name stays in the schema."""
     body = await call.json(ModelBody)
-    new_name = body.new_name
-    if new_name is not None and "." in new_name:
-        if new_name.rpartition(".")[0].lower() != body.name.rpartition(".")[0].lower():
-            raise InvalidArgument("A model stays in its schema.", hint="Register it anew in the other schema.")
-        new_name = new_name.rpartition(".")[2]
+    new_name = None if body.new_name is None else new_name_of(body.name, body.new_name)
     models = call.services.catalog.models
     return _model(await call.run(models.update, call.ctx, body.name, new_name=new_name, comment=body.description))
 

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from insjo.access.types import METASTORE_ID
 from insjo.kernel.clock import epoch_ms
-from insjo.kernel.errors import InvalidArgument
+from insjo.kernel.errors import InvalidArgument, Unimplemented
 from insjo.web.databricks.unity import PREFIX, ChangeBody, changes_of, common, listing, page_request
 from insjo.web.types import Call, DoorRoute
 
@@ -56,6 +56,19 @@ class CommentBody(msgspec.Struct):
     """What can be changed of a version."""
 
     comment: str | None = None
+
+
+class TagChanges(msgspec.Struct):
+    """Tags to set and keys of tags to take away."""
+
+    add_tags: list[Tag] = []
+    remove: list[str] = []
+
+
+class TagsBody(msgspec.Struct):
+    """The wrapping of changes of tags."""
+
+    changes: TagChanges
 
 
 class AliasBody(msgspec.Struct):
@@ -134,6 +147,8 @@ async def update_model(call: Call) -> Response:
     """Change a model's name, owner or comment."""
     changes = changes_of(await call.json(ChangeBody))
     changes.pop("properties", None)
+    if "new_name" in changes:
+        changes["new_name"] = new_name_of(call.path("full_name"), changes["new_name"])
     return JSONResponse(model_body(await call.run(call.services.catalog.models.update, call.ctx, call.path("full_name"), **changes)))
 
 
@@ -212,6 +227,41 @@ async def delete_alias(call: Call) -> Response:
     return JSONResponse({})
 
 
+async def tag_model(call: Call) -> Response:
+    """Set and take away tags of a model; MLflow says FUNCTION for models here, as the store behind Unity Catalog does."""
+    name, tags = _tagged(call), await _tag_changes(call)
+    await call.run(call.services.catalog.models.update, call.ctx, name, tags=tags)
+    return JSONResponse({})
+
+
+async def tag_version(call: Call) -> Response:
+    """Set and take away tags of a version."""
+    name, tags = _tagged(call), await _tag_changes(call)
+    await call.run(call.services.catalog.models.update_version, call.ctx, name, _version(call), tags=tags)
+    return JSONResponse({})
+
+
+def _tagged(call: Call) -> str:
+    """The model whose tags change."""
+    if call.path("kind").upper() not in {"FUNCTION", "MODEL", "REGISTERED_MODEL"}:
+        raise Unimplemented("Only tags of models are changed here.", hint="Use `entity-tag-assignments` for other objects.")
+    return call.path("full_name")
+
+
+async def _tag_changes(call: Call) -> dict[str, str | None]:
+    changes = (await call.json(TagsBody)).changes
+    return {**words(changes.add_tags), **dict.fromkeys(changes.remove)}
+
+
+def new_name_of(full_name: str, new_name: str) -> str:
+    """The last part of a new name; clients send it alone or in full.  Raises InvalidArgument for one in another schema."""
+    if "." not in new_name:
+        return new_name
+    if new_name.rpartition(".")[0].lower() != full_name.rpartition(".")[0].lower():
+        raise InvalidArgument("A model stays in its schema.", hint="Register it anew in the other schema.")
+    return new_name.rpartition(".")[2]
+
+
 def checked_version(version: object) -> int:
     """A number of a version, sent as a number or as a text; raises InvalidArgument for anything else."""
     text = str(version)
@@ -241,4 +291,6 @@ ROUTES = (
     DoorRoute("GET", f"{MODEL}/aliases/{{alias}}", get_by_alias, "databricks"),
     DoorRoute("PUT", f"{MODEL}/aliases/{{alias}}", set_alias, "databricks"),
     DoorRoute("DELETE", f"{MODEL}/aliases/{{alias}}", delete_alias, "databricks"),
+    DoorRoute("PATCH", f"{PREFIX}/securable-tags/{{kind}}/{{full_name}}", tag_model, "databricks"),
+    DoorRoute("PATCH", f"{PREFIX}/subentity-tags/{{kind}}/{{full_name}}/{{version}}", tag_version, "databricks"),
 )

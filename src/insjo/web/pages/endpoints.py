@@ -1,8 +1,8 @@
-"""Pages below `/endpoints`: the doors to models, their state, and how to make one; `/models` lists what this machine can serve."""
+"""Pages below `/endpoints`: the doors to models, their state, and how to make one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from insjo.access.types import GRANTABLE, Privilege, SecurableKind
 from insjo.gateway.types import Endpoint, EndpointSpec, Policy, Prices, Profile, ServedKind, ServedModelSpec, Task
@@ -152,32 +152,6 @@ async def delete(call: Call) -> Response:
     return redirect("/endpoints")
 
 
-async def show_models(call: Call) -> Response:
-    """Models on this machine and the endpoints that serve them."""
-    gateway = call.services.gateway
-    endpoints = await call.run(gateway.endpoints.list, call.ctx)
-    serving: dict[str, list[str]] = {}
-    for endpoint in endpoints:
-        for served in endpoint.served:
-            if not served.kind.elsewhere:
-                serving.setdefault(served.model, []).append(endpoint.name)
-    rows: list[dict[str, Any]] = [
-        {"model": each, "task": task, "endpoints": serving.get(each.name, [])}
-        for task, models in (
-            ("chat", await call.run(gateway.endpoints.local_models, call.ctx)),
-            ("embeddings", await call.run(gateway.endpoints.local_embedding_models, call.ctx)),
-        )
-        for each in models
-    ]
-    folder = call.services.settings.root / "models" if (await _is_admin(call)) else None
-    return await page(call, "pages/models.html", rows=rows, folder=folder)
-
-
-async def _is_admin(call: Call) -> bool:
-    """Whether the person may know where things lie on this machine."""
-    return bool(await call.run(call.services.access.principals.is_admin, call.ctx.principal.id))
-
-
 ROUTES = (
     DoorRoute("GET", "/endpoints", show_all, "page"),
     DoorRoute("POST", "/endpoints", create, "page"),
@@ -185,5 +159,4 @@ ROUTES = (
     DoorRoute("POST", "/endpoints/{name}/served", add_served, "page"),
     DoorRoute("POST", "/endpoints/{name}/served/remove", remove_served, "page"),
     DoorRoute("POST", "/endpoints/{name}/delete", delete, "page"),
-    DoorRoute("GET", "/models", show_models, "page"),
 )

@@ -53,14 +53,17 @@ async def _schemas(call: Call, schema: str, name: str, catalog: str) -> list[dic
 
 
 async def _objects(call: Call, catalog: str, schema: str, name: str) -> list[dict[str, object]]:
-    """Tables, views and volumes of the open schema; a schema of very many shows the first, and the search finds the others."""
+    """Tables, views, volumes and models of the open schema; a schema of very many shows the first, and the search finds the others."""
     path = f"/catalog/{catalog}/{schema}"
     tables = await call.run(call.services.catalog.tables.list, call.ctx, catalog, schema, PageRequest.of(SHOWN_MAX, ""))
     volumes = await call.run(call.services.catalog.volumes.list, call.ctx, catalog, schema, PageRequest.of(SHOWN_MAX, ""))
     shown = [_leaf(each.name, f"{path}/{each.name}", _picture(each), active=each.name == name) for each in tables.items]
-    return shown + [
+    shown += [
         _leaf(each.name, f"{path}/volumes/{each.name}", "folder-open", active=f"volumes/{each.name}" == name) for each in volumes.items
     ]
+    models = await call.run(call.services.catalog.models.list, call.ctx, catalog, schema, PageRequest.of(SHOWN_MAX, ""))
+    home = f"/models/{catalog}/{schema}"
+    return shown + [_leaf(each.name, f"{home}/{each.name}", "box", active=f"models/{each.name}" == name) for each in models.items]
 
 
 def _leaf(title: str, href: str, icon: str, *, active: bool) -> dict[str, object]:
