@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from insjo.access.types import Privilege, SecurableKind
+from insjo.ingest.service.inspections import FORMATS as ENDINGS
 from insjo.ingest.types import LoadSpec, Mode, Source
 from insjo.kernel.errors import InsjoError, NotFound
 from insjo.kernel.paging import PAGE_SIZE_MAX, PageRequest
@@ -107,6 +108,8 @@ async def _preview(call: Call, given: Any, *, error: InsjoError | None = None, s
         found = await call.run(call.services.ingest.inspections.inspect, call.ctx, choices.source, choices.table, choices.mode)
     except InsjoError as failed:
         context["error"] = error or failed
+        known = ENDINGS.get(choices.source.path.lower().removesuffix(".gz").removesuffix(".zst").rpartition(".")[2], "")
+        context["choices"] = replace(choices, source=replace(choices.source, format=choices.source.format or known))
     else:
         columns = [{"name": each.name, "type": each.type_text} for each in found.columns]
         rows = await call.run(json_rows, found.sample)

@@ -64,7 +64,7 @@ export async function openSchedule(one) {
   once.addEventListener("click", () => act(`${address}/run`, { method: "POST" }, "sql_schedule_begun"));
   end.addEventListener("click", () => act(address, { method: "DELETE" }, "sql_schedule_ended"));
   show(null);
-  showDialog(t("sql_schedule", { name: one.name }), [form, el("h3", { class: "small", text: t("sql_schedule_runs") }), runs], [], { wide: true });
+  showDialog(t("sql_schedule", { name: one.name }), [el("div", { class: "stack stack--wide" }, form, el("section", { class: "stack stack--tight" }, el("h3", { class: "small", text: t("sql_schedule_runs") }), runs))], [], { wide: true });
   choice.focus();
   await load();
 }
