@@ -19,7 +19,7 @@ from tests.support.desk import Desk, open_desk, open_engine
 from tests.support.sail import sail
 
 LINES = [line for line in (Path(__file__).parent / "spark_edges.txt").read_text(encoding="utf-8").splitlines() if line]
-RIGHT_MIN = 445
+RIGHT_MIN = 490
 COLUMNS = """k INT, i INT, b BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, u STRING, dt DATE, ts TIMESTAMP, bo BOOLEAN, a ARRAY<INT>,
     `as` ARRAY<STRING>, mp MAP<STRING,INT>, bi BINARY, st STRING, sd STRING, sn STRING, j STRING"""
 ROWS = [

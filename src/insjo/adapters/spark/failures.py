@@ -31,7 +31,16 @@ class SparkAway(Unavailable):
     code = "SPARK_UNAVAILABLE"
 
 
+def _odd_text() -> InsjoError:
+    return UnsupportedFeature(
+        "A text in a column has a form that servers of Spark read differently.",
+        hint=_HINT,
+        details={"feature": "texts of this form on Spark"},
+    )
+
+
 _BY_TEXT: tuple[tuple[tuple[str, ...], Callable[[], InsjoError]], ...] = (
+    (("insjo_odd_text",), _odd_text),
     (("divide by zero", "by zero"), lambda: DivideByZero("Division by zero.", hint="Use `try_divide` to get NULL instead.")),
     (("invalid_array_index", "out of bounds"), lambda: InvalidArrayIndex("An index lies outside its array.", hint="Use `get`.")),
     (("can't cast value", "out of range", "too large to store"), lambda: CastOverflow("A value does not fit into the type.")),

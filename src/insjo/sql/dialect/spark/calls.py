@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from insjo.sql.dialect.expressions import NODE_TYPE
+from insjo.sql.dialect.spark.casts import checked_cast
 from insjo.sql.dialect.spark.functions import AGGREGATES_OF_NUMBERS, ALLOWED, RANKS, SAME_TYPE, WITH_DECIMAL_CONSTANTS
 from insjo.sql.dialect.spark.moments import MOMENTS, unix_timestamp
 from insjo.sql.dialect.spark.percentiles import CHOSEN, EXACT, ORDERED, percentile
-from insjo.sql.dialect.spark.typed import WIDE, cast, checked_cast, data_type, refused, shared_type, type_of
-from insjo.sql.dialect.types import BIGINT, DOUBLE, STRING, Kind, Type
+from insjo.sql.dialect.spark.readings import read
+from insjo.sql.dialect.spark.typed import WIDE, cast, data_type, refused, shared_type, type_of
+from insjo.sql.dialect.types import BIGINT, DATE, DOUBLE, STRING, TIMESTAMP, Kind, Type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +84,10 @@ def _patterned(node: exp.Anonymous) -> exp.Expr:
     if len(node.expressions) == 1 and str(node.this).lower() in {"to_date", "to_timestamp", "from_unixtime", "unix_timestamp"}:
         source = node.expressions[0]
         if (type_of(source) or STRING).kind is Kind.STRING and not isinstance(source, exp.Literal):
-            raise refused(node, f"the function `{str(node.this).lower()}` on texts of a column")
+            kind = {"to_date": DATE, "to_timestamp": TIMESTAMP}.get(str(node.this).lower())
+            if kind is None:
+                raise refused(node, f"the function `{str(node.this).lower()}` on texts of a column")
+            return read(source, kind, safe=False)
         return unix_timestamp(node) if str(node.this).lower() == "unix_timestamp" else node
     pattern = node.expressions[1] if len(node.expressions) == 2 else None  # noqa: PLR2004  # The value and the pattern.
     if not isinstance(pattern, exp.Literal) or not _PLAIN_DATES.fullmatch(str(pattern.this)):
@@ -314,7 +319,54 @@ def _null_in_null_out(node: exp.Anonymous) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=exp.Not(this=unknown), true=node.copy())])
 
 
+def _array_join(node: exp.Anonymous) -> exp.Expr:
+    """Of texts: other values are written differently."""
+    kind = type_of(node.expressions[0]) if node.expressions else None
+    if kind is None or kind.kind is not Kind.ARRAY or kind.item != STRING or len(node.expressions) > 3:  # noqa: PLR2004  # Array, separator, for NULL.
+        raise refused(node, "the function `array_join` on these values")
+    return node
+
+
+def _slice(node: exp.Anonymous) -> exp.Expr:
+    """From a place that is counted from the beginning."""
+    bounds = node.expressions[1:]
+    if len(bounds) != 2 or not all(isinstance(each, exp.Literal) and not each.is_string for each in bounds):  # noqa: PLR2004  # Start and length.
+        raise refused(node, "the function `slice` in this form")
+    if int(str(bounds[0].this)) < 1:
+        raise refused(node, "the function `slice` from the place 0")
+    return node
+
+
+def _isnan(node: exp.Anonymous) -> exp.Expr:
+    """False for NULL."""
+    if len(node.expressions) != 1 or not (type_of(node.expressions[0]) or STRING).is_numeric:
+        raise refused(node, "the function `isnan` on these values")
+    return exp.Anonymous(
+        this="coalesce", expressions=[exp.Anonymous(this="isnan", expressions=[cast(node.expressions[0], DOUBLE)]), exp.false()]
+    )
+
+
+def _hashed(node: exp.Anonymous) -> exp.Expr:
+    """Of whole numbers, texts and dates, whose bytes are the same everywhere."""
+    for each in node.expressions:
+        kind = type_of(each)
+        if kind is None or not (kind.is_integral or kind.kind in {Kind.STRING, Kind.DATE}):
+            raise refused(node, f"the function `{str(node.this).lower()}` on these values")
+    return node
+
+
+def _signum(node: exp.Anonymous) -> exp.Expr:
+    if len(node.expressions) != 1 or not (type_of(node.expressions[0]) or STRING).is_numeric:
+        raise refused(node)
+    return exp.Anonymous(this="signum", expressions=[cast(node.expressions[0], DOUBLE)])
+
+
 _CHANGES: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
+    "array_join": _array_join,
+    "slice": _slice,
+    "isnan": _isnan,
+    "signum": _signum,
+    **dict.fromkeys(("hash", "xxhash64"), _hashed),
     **MOMENTS,
     "log1p": _log1p,
     "bround": _half_even,

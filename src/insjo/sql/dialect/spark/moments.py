@@ -45,10 +45,15 @@ def _micros(node: exp.Expr) -> exp.Expr:
 
 
 def _unix_seconds(node: exp.Anonymous) -> exp.Expr:
-    """Whole seconds, counted down before 1970 as well."""
+    """Whole seconds of a date or a moment."""
     if len(node.expressions) != 1 or not _kind(node.expressions[0]).is_datetime or _kind(node.expressions[0]).kind is Kind.TIMESTAMP_NTZ:
         return _unable(node)
-    micros = _micros(node.expressions[0])
+    return unix_seconds(node.expressions[0])
+
+
+def unix_seconds(moment: exp.Expr) -> exp.Expr:
+    """Whole seconds of a moment since 1970, counted down before it."""
+    micros = _micros(moment)
     below = exp.Sub(this=micros, expression=_call("pmod", micros.copy(), cast(_number(_SECOND_US), BIGINT)))
     return cast(exp.Paren(this=exp.IntDiv(this=exp.Paren(this=below), expression=_number(_SECOND_US))), BIGINT)
 

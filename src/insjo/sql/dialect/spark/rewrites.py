@@ -15,10 +15,11 @@ from insjo.sql.dialect.coercion import common_type
 from insjo.sql.dialect.expressions import NODE_TYPE
 from insjo.sql.dialect.names import is_aggregate
 from insjo.sql.dialect.spark.calls import rewritten_call
+from insjo.sql.dialect.spark.casts import checked_cast
 from insjo.sql.dialect.spark.moments import shifted_date
 from insjo.sql.dialect.spark.percentiles import within_group
 from insjo.sql.dialect.spark.relations import plain_relations
-from insjo.sql.dialect.spark.typed import WIDE, cast, checked_cast, refused, shared_type, type_of
+from insjo.sql.dialect.spark.typed import WIDE, cast, refused, shared_type, type_of
 from insjo.sql.dialect.types import BIGINT, BOOLEAN, DECIMAL_PRECISION_MAX, STRING, Kind, Type, decimal
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _FORMS = frozenset(
         "Tuple", "Values", "DPipe", "Interval", "Extract", "Substring", "Qualify", "DataType", "DataTypeParam", "Var", "Cube", "Rollup",
         "GroupingSets", "Bracket", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "Lambda", "Filter", "WithinGroup", "Trim",
         "Lateral", "ColumnDef", "RegexpLike", "ILike",  "Dot", "IntervalSpan", "CurrentDate",
-        "CurrentTimestamp", "Escape", "HexString",
+        "CurrentTimestamp", "Escape", "HexString", "NullSafeNEQ", "Any", "All", "IgnoreNulls", "Concat",
     },
 )  # fmt: skip
 """Classes of nodes that may be sent."""
@@ -254,6 +255,74 @@ def _plain_text(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def _like(node: exp.Expr) -> exp.Expr:
+    """LIKE with one pattern, or with several of which any or all must fit."""
+    if not isinstance(node.expression, exp.Any | exp.All):
+        return _plain_text(node)
+    inner = node.expression.this
+    patterns = inner.expressions if isinstance(inner, exp.Tuple) else [inner.this if isinstance(inner, exp.Paren) else inner]
+    if not patterns or node.args.get("negate") or (type_of(node.this) or BIGINT).kind is not Kind.STRING:
+        raise refused(node)
+    folded = isinstance(node, exp.ILike)
+    tests: list[exp.Expr] = []
+    for pattern in patterns:
+        if not isinstance(pattern, exp.Literal) or not pattern.is_string:
+            raise refused(node)
+        text = exp.Anonymous(this="lower", expressions=[node.this.copy()]) if folded else node.this.copy()
+        tests.append(exp.Like(this=text, expression=exp.Literal.string(str(pattern.this).lower() if folded else str(pattern.this))))
+    join = exp.Or if isinstance(node.expression, exp.Any) else exp.And
+    found = tests[0]
+    for test in tests[1:]:
+        found = join(this=found, expression=test)
+    return exp.Paren(this=found)
+
+
+def _distinct(node: exp.Expr) -> exp.Expr:
+    """`IS DISTINCT FROM`."""
+    made = exp.NullSafeEQ(this=node.this.copy(), expression=node.expression.copy())
+    for part, given in ((made.this, node.this), (made.expression, node.expression)):
+        part.meta[NODE_TYPE] = type_of(given)
+    return exp.Not(this=exp.Paren(this=_comparison(made)))
+
+
+def _any(node: exp.Expr) -> exp.Expr:
+    """The aggregate of that name; behind LIKE it is something else."""
+    if isinstance(node.parent, exp.Like | exp.ILike):
+        return node
+    inner = node.this.this if isinstance(node.this, exp.Paren) else node.this
+    if isinstance(node.parent, exp.Binary) or (type_of(inner) or STRING) != BOOLEAN:
+        raise refused(node)
+    return exp.Anonymous(this="bool_or", expressions=[inner.copy()])
+
+
+def _all(node: exp.Expr) -> exp.Expr:
+    if isinstance(node.parent, exp.Like | exp.ILike):
+        return node
+    raise refused(node)
+
+
+def _ignoring(node: exp.Expr) -> exp.Expr:
+    """`first(x) IGNORE NULLS`, also as an argument of the function."""
+    call = node.this
+    names = {"first", "last", "any_value", "first_value", "last_value"}
+    if not isinstance(call, exp.Anonymous) or str(call.this).lower() not in names or len(call.expressions) != 1:
+        raise refused(node)
+    if isinstance(node.parent, exp.Window | exp.Filter):
+        raise refused(node, "IGNORE NULLS in a window")
+    return exp.Anonymous(
+        this="last" if "last" in str(call.this).lower() else "first", expressions=[call.expressions[0].copy(), exp.Boolean(this=True)]
+    )
+
+
+def _concatenated(node: exp.Expr) -> exp.Expr:
+    """Texts that stand one behind the other."""
+    if not all(isinstance(each, exp.Literal) and each.is_string for each in node.expressions):
+        raise refused(node)
+    made = exp.Literal.string("".join(str(each.this) for each in node.expressions))
+    made.meta[NODE_TYPE] = STRING
+    return made
+
+
 def _substring(node: exp.Expr) -> exp.Expr:
     """A start that is counted from the end may lie before the beginning, which is then cut off what was asked for."""
     start, length = node.args.get("start"), node.args.get("length")
@@ -284,6 +353,8 @@ def _regexp(node: exp.Expr) -> exp.Expr:
 
 def _ilike(node: exp.Expr) -> exp.Expr:
     """The same in small letters."""
+    if isinstance(node.expression, exp.Any | exp.All):
+        return _like(node)
     if not isinstance(node.expression, exp.Literal):
         raise refused(node)
     lower = exp.Anonymous(this="lower", expressions=[_plain_text(node).this.copy()])
@@ -354,6 +425,11 @@ _CHANGES: tuple[tuple[type | tuple[type, ...], Callable[[exp.Expr], exp.Expr]], 
     ((exp.Div, exp.IntDiv, exp.Mod), _division),
     (exp.Neg, _negative),
     ((exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ), _comparison),
+    (exp.NullSafeNEQ, _distinct),
+    (exp.Any, _any),
+    (exp.All, _all),
+    (exp.IgnoreNulls, _ignoring),
+    (exp.Concat, _concatenated),
     (exp.In, _in),
     (exp.Between, _between),
     (exp.Case, _choice),
@@ -362,7 +438,8 @@ _CHANGES: tuple[tuple[type | tuple[type, ...], Callable[[exp.Expr], exp.Expr]], 
     (exp.DPipe, _joined),
     (exp.Extract, _extract),
     (exp.Interval, _interval),
-    ((exp.Like, exp.Trim), _plain_text),
+    (exp.Like, _like),
+    (exp.Trim, _plain_text),
     (exp.Substring, _substring),
     (exp.RegexpLike, _regexp),
     (exp.ILike, _ilike),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 WIDE = decimal(DECIMAL_PRECISION_MAX, 0)
 """In which 64 bits are computed: nothing overflows there, and the cast back raises."""
-
-_TRUNCATED = re.compile(r"([+-]?[0-9]{1,18})\.[0-9]*")
 
 
 def type_of(node: exp.Expr | None) -> Type | None:
@@ -62,28 +59,3 @@ def shared_type(nodes: Iterable[exp.Expr]) -> Type | None:
             if found is None:
                 return None
     return found
-
-
-def checked_cast(node: exp.Expr) -> exp.Expr:
-    """A cast that is computed alike everywhere, or UnsupportedFeature."""
-    source, target = type_of(node.this), type_of(node)
-    if source is None or target is None:
-        raise refused(node)
-    if source == target or source.kind is Kind.VOID:
-        return node
-    doubtful = (
-        (target.kind is Kind.STRING and (source.kind in {Kind.FLOAT, Kind.DOUBLE, Kind.BINARY} or source.is_nested))
-        or (target.kind is Kind.DECIMAL and source.kind in {Kind.FLOAT, Kind.DOUBLE, Kind.STRING})
-        or (source.is_datetime and target.is_numeric)
-        or (target.is_datetime and source.is_numeric)
-        or (source.kind is Kind.STRING and (target.is_datetime or target.kind in {Kind.FLOAT, Kind.DOUBLE, Kind.BOOLEAN}))
-        or (source.kind is Kind.STRING and target.is_numeric and not isinstance(node.this, exp.Literal))
-        or source.is_nested
-        or target.is_nested
-    )
-    if source.kind is Kind.STRING and target.is_integral and isinstance(node.this, exp.Literal):
-        cut = _TRUNCATED.fullmatch(str(node.this.this).strip())
-        return cast(exp.Literal.string(cut[1]), target) if cut else node
-    if doubtful and not (source.kind is Kind.STRING and target.is_datetime and isinstance(node.this, exp.Literal)):
-        raise refused(node, f"the cast from `{source.text}` to `{target.text}`")
-    return node
