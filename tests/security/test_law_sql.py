@@ -36,6 +36,8 @@ HIDDEN = (
     "CREATE SCHEMA vault.deep",
     "CREATE TABLE vault.deep.plans AS SELECT 'moon' AS target",
     "CREATE TABLE main.hr.copied AS SELECT * FROM main.sales.orders",
+    "CREATE TABLE main.sales.dropped_secret TBLPROPERTIES (delta.enableChangeDataFeed = true) AS SELECT 1 AS hidden_column",
+    "DROP TABLE main.sales.dropped_secret",
 )
 QUESTIONS = (
     "SHOW CATALOGS",
@@ -87,6 +89,14 @@ QUESTIONS = (
     "DROP TABLE main.hr.pay",
     "DROP TABLE IF EXISTS main.hr.pay",
     "DROP SCHEMA main.hr CASCADE",
+    "SHOW TABLES DROPPED IN main.sales",
+    "SHOW TABLES DROPPED IN main.hr",
+    "UNDROP TABLE main.sales.dropped_secret",
+    "UNDROP TABLE main.hr.pay",
+    "SELECT * FROM main.sales.dropped_secret",
+    "SELECT * FROM table_changes('main.sales.dropped_secret', 0)",
+    "SELECT * FROM table_changes('main.hr.pay', 0)",
+    "EXECUTE IMMEDIATE 'SELECT name FROM main.hr.pay' INTO x",
     "DROP CATALOG vault CASCADE",
     "CREATE TABLE main.hr.mine AS SELECT 1 AS x",
     "CREATE VIEW main.sales.mine AS SELECT * FROM main.hr.pay",
