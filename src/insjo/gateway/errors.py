@@ -111,6 +111,18 @@ class KeyUnreadable(UpstreamFailed):
     code = "PROVIDER_KEY_UNREADABLE"
 
 
+class GuardrailBlocked(PermissionDenied):
+    """A guardrail of the endpoint stopped the request or the answer; `details["guardrail"]` names it."""
+
+    code = "GUARDRAIL_BLOCKED"
+
+
+class GuardrailFailed(UpstreamFailed):
+    """A guardrail that blocks could not look, so that nothing goes on."""
+
+    code = "GUARDRAIL_FAILED"
+
+
 class LimitReached(ResourceExhausted):
     """A limit or a budget is used up; `details["retry_after_s"]` tells when it begins anew."""
 

@@ -135,3 +135,15 @@ class UsageObserver(Protocol):
     def render(self) -> bytes:
         """All counts since the process began."""
         ...
+
+
+class Patterns(Protocol):
+    """Regular expressions whose time grows with the text alone, whatever the expression."""
+
+    def check(self, pattern: str) -> None:
+        """Refuse an expression that cannot be used; raises EndpointInvalid."""
+        ...
+
+    def spans(self, pattern: str, text: str) -> list[tuple[int, int]]:
+        """Beginning and end of each match, from left to right."""
+        ...

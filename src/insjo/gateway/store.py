@@ -284,7 +284,6 @@ class UsageStore:
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-
     def fetch_decisions(self, endpoint_id: str, since: datetime, limit: int) -> list[tuple[str, str, str, int, int]]:
         """Caller, label and outcome of the requests of an endpoint, with their number and tokens, the most frequent first."""
         keys = (usage.c.principal, usage.c.label, usage.c.outcome)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from insjo.access.types import Clearance, Label, Provenance
@@ -125,6 +126,34 @@ class ServedModel:
     clearance: Clearance | None = None
 
 
+GuardrailKind = Literal["keyword", "pattern", "detector", "injection", "topic", "schema", "entry_point", "endpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """Something that an endpoint looks for in what it is asked and in what is answered.
+
+    Attributes:
+        name: Stands in the place of what is masked.
+        kind: Words, regular expressions (RE2), detectors, signals of prompt injection, topics by embedding, a JSON schema of the
+            answer, a function of an installed Python package, or a rule that a model behind another endpoint judges by.
+        action: `mask` is for what is found at a place: words, expressions, detectors and signals.
+        values: Words, expressions, names of detectors, topics, names of entry points, or the rule in words.
+        endpoint: Who embeds (topics; `insjo-embed` when empty) or judges.
+        threshold: Least similarity of a topic, or least weight of signals (0 means 1).
+        schema: Of the answer, as JSON.
+    """
+
+    name: str
+    kind: GuardrailKind
+    action: Literal["block", "mask", "annotate"] = "block"
+    on: tuple[Literal["input", "output"], ...] = ("input",)
+    values: tuple[str, ...] = ()
+    endpoint: str = ""
+    threshold: float = 0.0
+    schema: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What happens when content is above the clearance of the first served model.
@@ -136,6 +165,7 @@ class Policy:
         redact: When no served model may receive the content, replace the sensitive values in what callers outside wrote by typed
             placeholders and put them back in the answer; what is left is labelled anew and must be cleared like anything else.
         ask: When nothing else helps, let whoever asks (`user`) or a steward of the data (`steward`) approve this one call.
+        guardrails: Looked at before any of this, and again on the answer.
         cache_s: How long a whole answer may be given again to the same person for the same request, in seconds; 0 means never.
     """
 
@@ -145,6 +175,14 @@ class Policy:
     minimise: bool = False
     ask: Literal["", "user", "steward"] = ""
     cache_s: int = 0
+    guardrails: tuple[Guardrail, ...] = ()
+
+    @staticmethod
+    def of(stored: Mapping[str, Any]) -> Policy:
+        """Policy from what is stored."""
+        listed = stored.get("guardrails") or ()
+        found = tuple(Guardrail(**{**each, "on": tuple(each["on"]), "values": tuple(each["values"])}) for each in listed)
+        return Policy(**{**stored, "guardrails": found})
 
 
 @dataclass(frozen=True, slots=True)

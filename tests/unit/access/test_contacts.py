@@ -81,6 +81,11 @@ def test_many_marks_cost_little_each() -> None:
     assert contacts("1-" * 50_000 + "+46 " * 20_000) == ()
 
 
+def test_addresses_that_stand_close_are_all_found() -> None:
+    text = "a@b.se, c@d.org; e@f.com @ g@h.net."
+    assert [text[start:end] for start, end, _ in contact_spans(text)] == ["a@b.se", "c@d.org", "e@f.com", "g@h.net"]
+
+
 def test_spans_are_where_the_text_is() -> None:
     text = "Mail a.b@example.se or call 08-123 456 78, org 556036-0793"
     assert [text[start:end] for start, end, _ in contact_spans(text)] == ["a.b@example.se", "556036-0793", "08-123 456 78"]

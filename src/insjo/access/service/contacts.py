@@ -46,13 +46,13 @@ def organisationsnummer(digits: str) -> bool:
 
 def contact_spans(text: str) -> Iterator[tuple[int, int, str]]:
     """Beginning, end and kind of each."""
-    at = text.find("@")
+    at, end = text.find("@"), 0
     while at >= 0:
-        found = _EMAIL.search(text, max(0, at - _EMAIL_BEFORE), at + _EMAIL_AFTER)
-        if found is not None and found.start() < at < found.end():
-            yield *found.span(), "email"
-            at = found.end()
-        at = text.find("@", at + 1)
+        found = _EMAIL.search(text, max(end, at - _EMAIL_BEFORE), at + _EMAIL_AFTER)
+        if found is not None and found.start() < at:
+            end = found.end()
+            yield found.start(), end, "email"
+        at = text.find("@", max(at + 1, end))
     for found in _ORGANISATION.finditer(text):
         if organisationsnummer(found[3] or found[1] + found[2]):
             yield *found.span(), "organisationsnummer"

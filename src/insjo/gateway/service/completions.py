@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from insjo.access.errors import FlowBlocked
 from insjo.access.service.flow import hash_of, may_flow
 from insjo.access.types import Provenance, provenance_of
-from insjo.gateway.errors import AccessEnded, ProviderBusy, ProviderGarbled, ProviderRefused
+from insjo.gateway.errors import AccessEnded, GuardrailBlocked, ProviderBusy, ProviderGarbled, ProviderRefused
 from insjo.gateway.service import text
 from insjo.gateway.service.cache import AnswerCache, NoResponse
 from insjo.gateway.service.conflicts import Conflicts
+from insjo.gateway.service.guarding import OutputGuard
 from insjo.gateway.service.limits import demand_of
 from insjo.gateway.service.messages_relay import PATH as NATIVE_PATH
 from insjo.gateway.service.messages_relay import MessageRelay, read_message_usage, read_native
@@ -24,12 +25,13 @@ from insjo.gateway.types import ChatRequest, Part, ProviderRequest, ServedKind, 
 from insjo.kernel.errors import InsjoError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from insjo.access.service.facade import Access
     from insjo.access.types import Cleared, Label
     from insjo.gateway.ports import ChatProvider, ModelRuntime, ProviderResponse, Turn
     from insjo.gateway.service.conflicts import Settled
+    from insjo.gateway.service.guardrails import Guardrails
     from insjo.gateway.service.limits import Limits
     from insjo.gateway.service.routing import Router
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
@@ -79,7 +81,7 @@ class ChatResponse:
         native: Whether it is in Anthropic's wire, as the request was.
     """
 
-    __slots__ = ("_meter", "_opened", "_read", "_relay", "_restorer", "_watch", "content", "native", "route", "status")
+    __slots__ = ("_meter", "_opened", "_read", "_relay", "_restorer", "_watch", "content", "guard", "native", "route", "status")
 
     def __init__(self, opened: _Opened, *, route: Route, meter: Meter, read: ReadBody, watch: _Watch) -> None:
         """Take over the provider's answer; `finish` must be called in the end."""
@@ -91,6 +93,7 @@ class ChatResponse:
         self._read = read
         self._watch = watch
         self._restorer: Restorer | None = None
+        self.guard: OutputGuard | None = None
         self.native = opened.native
         self._relay: EventRelay | MessageRelay | None = None
         if opened.content is None:
@@ -120,11 +123,38 @@ class ChatResponse:
             return self._opened.spent or TokenUsage()
         return self._relay.usage or estimate(self._read.chars, self._relay.events)
 
-    async def body(self) -> AsyncIterator[bytes]:
+    async def let_pass(self, guard: OutputGuard | None) -> None:
+        """Let this guard look at the answer: at once when it is whole, else on its way out."""
+        if self.content is None:
+            self.guard = guard
+        elif guard is not None and self.status == OK:
+            try:
+                self.content = await guard.whole(self.content)
+            except InsjoError as error:
+                self._meter.settle("cancelled", self.usage, error)
+                raise
+
+    def body(self) -> AsyncGenerator[bytes, None]:
         """The answer: whole events as they come, or all at once.
 
         An error that comes up on the way is raised here; whoever renders it ends the stream in the form of its door.
         """
+        return self._pieces() if self.guard is None else self._guarded(self.guard)
+
+    async def _guarded(self, guard: OutputGuard) -> AsyncGenerator[bytes, None]:
+        """The answer as its guard lets it out; what was spent is counted also when nothing comes out."""
+        pieces = self._pieces()
+        try:
+            async for piece in guard.stream(pieces):
+                yield piece
+        except InsjoError as error:
+            self._meter.settle("cancelled", self.usage, error)
+            raise
+        finally:
+            await pieces.aclose()
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        """The answer as the provider gives it, with what was replaced put back."""
         relay, watch, opened = self._relay, self._watch, self._opened
         if relay is None:
             yield self.content or b""
@@ -174,8 +204,10 @@ class Completions:
         anthropic_provider: ChatProvider,
         runtime: ModelRuntime | None,
         threads: Threads,
+        guardrails: Guardrails,
     ) -> None:
         """Keep what a request passes through."""
+        self._guardrails = guardrails
         self._threads = threads
         self._access = access
         self._clock = clock
@@ -210,15 +242,12 @@ class Completions:
         read = read_body(request.body) if len(request.body) < LONG_BYTES else await self._threads.run(read_body, request.body)
         check_chat(read)
         view = await self._snapshots.admit(ctx, request.endpoint or read.model, Task.CHAT)
-        if request.native and any(each.served.kind is ServedKind.ANTHROPIC for each in view.candidates):
+        if request.native and not view.policy.guardrails and any(each.served.kind is ServedKind.ANTHROPIC for each in view.candidates):
             read = await self._threads.run(_with_native, read, request.native)
         meter = Meter(ctx, view, self._usage, self._clock)
         meter.streamed = read.stream
         try:
-            if len(request.body) < LONG_BYTES:
-                provenance = self.label(read, request.parts, request.raise_to)
-            else:
-                provenance = await self._threads.run(self.label, read, request.parts, request.raise_to)
+            read, provenance = await self._taken_in(ctx, view, request, read)
 
             meter.label_text = self._router.plan(view, provenance.label).label_text
             settled = await self._conflicts.settle(ctx, view, read, provenance, request)
@@ -240,13 +269,14 @@ class Completions:
             answer = ChatResponse(routed.result, route=routed.route, meter=meter, read=read, watch=watch)
             if settled.values:
                 answer.restore(settled.values)
+            await answer.let_pass(OutputGuard.of(ctx, self._guardrails, view, provenance))
             if not answer.streamed:
                 if self._access.revision() != view.revision:
                     await watch.rights()
                 refused = None if answer.status == OK else ProviderRefused("The provider refused the request.")
                 meter.settle("error" if refused else "ok", answer.usage, refused)
         except InsjoError as error:
-            meter.settle("blocked" if isinstance(error, FlowBlocked) else "error", TokenUsage(), error)
+            meter.settle("blocked" if isinstance(error, FlowBlocked | GuardrailBlocked) else "error", TokenUsage(), error)
             raise
         except BaseException as error:
             meter.settle("cancelled", TokenUsage(), error)
@@ -300,6 +330,15 @@ class Completions:
             yield response.usage
         finally:
             await response.finish()
+
+    async def _taken_in(self, ctx: RequestContext, view: EndpointView, request: ChatRequest, read: ReadBody) -> tuple[ReadBody, Provenance]:
+        """The request after the guardrails of the endpoint, and its label."""
+        if view.policy.guardrails:
+            known = None if request.parts is None else provenance_of(part.provenance for part in request.parts)
+            read = await self._guardrails.check_input(ctx, view, read, known)
+        if len(request.body) < LONG_BYTES:
+            return read, self.label(read, request.parts, request.raise_to)
+        return read, await self._threads.run(self.label, read, request.parts, request.raise_to)
 
     def label(self, read: ReadBody, parts: Iterable[Part] | None, raise_to: Label | None) -> Provenance:
         """Label of everything that is sent.

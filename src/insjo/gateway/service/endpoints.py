@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from insjo.access.errors import EndpointNotFound
 from insjo.access.types import ALL, CREATE_PRIVILEGE, Clearance, Level, Privilege, SecurableKind
 from insjo.gateway.errors import EndpointInvalid
+from insjo.gateway.service.finders import check_guardrails
 from insjo.gateway.service.providers import check_profile
 from insjo.gateway.store import EndpointRow, EndpointStore, LimitStore
 from insjo.gateway.types import (
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
     from insjo.access.service.facade import Access
     from insjo.access.types import Securable
-    from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime
+    from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime, Patterns
     from insjo.gateway.service.vault import Vault
-    from insjo.gateway.types import LocalModel
+    from insjo.gateway.types import Guardrail, LocalModel
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
     from insjo.kernel.database import Database
@@ -75,8 +76,10 @@ class Endpoints:
         runtime: ModelRuntime | None,
         embedding_provider: EmbeddingProvider | None,
         chat_provider: ChatProvider,
+        patterns: Patterns | None = None,
     ) -> None:
         """Keep what the endpoints are made of."""
+        self._patterns = patterns
         self._database = database
         self._clock = clock
         self._access = access
@@ -123,7 +126,7 @@ class Endpoints:
         self._access.authority.authorize(ctx, CREATE_PRIVILEGE[SecurableKind.ENDPOINT], metastore.id)
         name = spec.name.lower()
         self._check(ctx, replace(spec, name=name), before={})
-        self._check_policy(ctx, spec.policy, Policy())
+        self._check_policy(ctx, name, spec.policy, Policy())
         now = self._clock.now()
         with self._database.write() as connection:
             securable = self._access.securables.register(ctx, SecurableKind.ENDPOINT, name, metastore.id, connection=connection)
@@ -159,7 +162,7 @@ class Endpoints:
         if (wanted.name, wanted.task.value) != (row.name, row.task):
             raise EndpointInvalid("Name and task of an endpoint stay as they are.", hint="Make a new endpoint.")
         self._check(ctx, wanted, before)
-        self._check_policy(ctx, wanted.policy, Policy(**row.policy))
+        self._check_policy(ctx, row.name, wanted.policy, Policy.of(row.policy))
         changed = replace(
             row,
             comment=wanted.comment,
@@ -284,12 +287,27 @@ class Endpoints:
         if self._row(securable).task != spec.task.value:
             raise EndpointInvalid(f"The fallback `{spec.policy.fallback}` is for another task.")
 
-    def _check_policy(self, ctx: RequestContext, policy: Policy, before: Policy) -> None:
+    def _check_judge(self, ctx: RequestContext, name: str, guardrail: Guardrail) -> None:
+        """Who judges must be usable by whoever names it, and have no judge itself: two could ask each other for ever."""
+        row = self._row(self._access.securables.resolve(ctx, SecurableKind.ENDPOINT, guardrail.endpoint, Privilege.EXECUTE))
+        task = Task.EMBEDDINGS if guardrail.kind == "topic" else Task.CHAT
+        if row.name == name or row.task != task.value or any(each.kind == "endpoint" for each in Policy.of(row.policy).guardrails):
+            hint = f"Name an endpoint for {task} that has no judge itself."
+            raise EndpointInvalid(f"`{guardrail.endpoint}` cannot judge for the guardrail `{guardrail.name}`.", hint=hint)
+        judged = [each.name for each in self._store.fetch_all() if any(one.endpoint == name for one in Policy.of(each.policy).guardrails)]
+        if judged and guardrail.kind == "endpoint":
+            raise EndpointInvalid(f"`{name}` judges for another endpoint, and so has no judge itself.")
+
+    def _check_policy(self, ctx: RequestContext, name: str, policy: Policy, before: Policy) -> None:
         """Callers who approve their own calls stand above a clearance, which only admins give."""
         if policy.ask not in {"", "user", "steward"}:
             raise EndpointInvalid(f"`{policy.ask}` is nobody who could be asked.", hint="Use `user`, `steward` or nothing.")
         if not 0 <= policy.cache_s <= CACHE_S_MAX:
             raise EndpointInvalid(f"Answers can be kept for 0 to {CACHE_S_MAX} seconds, not for {policy.cache_s}.")
+        check_guardrails(policy.guardrails, self._patterns)
+        for each in policy.guardrails:
+            if each.endpoint:
+                self._check_judge(ctx, name, each)
         admin = ctx.principal.id == SYSTEM.id or self._access.principals.is_admin(ctx.principal.id)
         if policy.ask == "user" and before.ask != "user" and not admin:
             raise PermissionDenied("Only metastore admins may let callers approve their own calls.", hint="Use `steward`.")
@@ -350,7 +368,7 @@ class Endpoints:
             name=row.name,
             task=Task(row.task),
             served=served,
-            policy=Policy(**row.policy),
+            policy=Policy.of(row.policy),
             comment=row.comment,
             owner=owner,
             created_at=row.created_at,

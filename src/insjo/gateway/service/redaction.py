@@ -48,7 +48,7 @@ class Redacted:
 def redact(fingerprints: Fingerprints, read: ReadBody) -> Redacted | None:
     """The request with placeholders; None when there is nothing that could be replaced."""
     redactor = fingerprints.redactor(read.texts)
-    fields = _mapped(read.fields, redactor.text, 0)
+    fields = mapped(read.fields, redactor.text, 0)
     if not redactor.values:
         return None
     changed = read_body(msgspec.json.encode(fields))
@@ -147,14 +147,14 @@ class Restorer:
         return text
 
 
-def _mapped(value: Any, change: Callable[[str], str], depth: int, name: str = "") -> Any:  # noqa: ANN401  # JSON is what it is.
+def mapped(value: Any, change: Callable[[str], str], depth: int, name: str = "") -> Any:  # noqa: ANN401  # JSON is what it is.
     """The value with all its texts changed, but for those that are no content."""
     if isinstance(value, str):
         return value if name in KEPT else change(value)
     if depth > DEPTH_MAX:
         return value
     if isinstance(value, dict):
-        return {key: _mapped(each, change, depth + 1, key) for key, each in value.items()}
+        return {key: mapped(each, change, depth + 1, key) for key, each in value.items()}
     if isinstance(value, list):
-        return [_mapped(each, change, depth + 1, name) for each in value]
+        return [mapped(each, change, depth + 1, name) for each in value]
     return value

@@ -11,6 +11,7 @@ from insjo.gateway.service.completions import Completions
 from insjo.gateway.service.dryrun import DryRuns
 from insjo.gateway.service.embeddings import Embeddings
 from insjo.gateway.service.endpoints import Endpoints
+from insjo.gateway.service.guardrails import Asks, Guardrails
 from insjo.gateway.service.limits import Limits
 from insjo.gateway.service.messages import Messages
 from insjo.gateway.service.responses import Responses
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from insjo.access.service.facade import Access
-    from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime, UsageObserver
+    from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime, Patterns, UsageObserver
     from insjo.kernel.clock import Clock
     from insjo.kernel.database import Database
     from insjo.kernel.threads import Threads
@@ -61,6 +62,7 @@ class GatewayRoom:
         journal_dir: Path,
         vectors_mb: int = 0,
         observer: UsageObserver | None = None,
+        patterns: Patterns | None = None,
     ) -> None:
         """Put the services together; nothing starts yet."""
         self._chat_provider = chat_provider
@@ -74,11 +76,13 @@ class GatewayRoom:
             runtime=runtime,
             embedding_provider=embedding_provider,
             chat_provider=chat_provider,
+            patterns=patterns,
         )
         self.usage = Usage(database=database, access=access, journal_dir=journal_dir, observer=observer)
         self.dry_runs = DryRuns(database=database, clock=clock, access=access, endpoints=self.endpoints, usage=self.usage)
         self.snapshots = Snapshots(access=access, endpoints=self.endpoints, vault=vault, threads=threads)
         self.limits = Limits(database=database, clock=clock, access=access, threads=threads)
+        guardrails = Guardrails(access=access, patterns=patterns, threads=threads)
         router = Router(access=access, threads=threads)
         self.completions = Completions(
             access=access,
@@ -91,6 +95,7 @@ class GatewayRoom:
             anthropic_provider=anthropic_provider,
             runtime=runtime,
             threads=threads,
+            guardrails=guardrails,
         )
         self.responses = Responses(completions=self.completions, access=access, database=database, clock=clock, threads=threads)
         self.messages = Messages(completions=self.completions, threads=threads)
@@ -106,6 +111,7 @@ class GatewayRoom:
             threads=threads,
             cache=self._vectors,
         )
+        guardrails.connect(Asks(self.embeddings.embed, self.completions.complete_text))
 
         self.batches = Batches(completions=self.completions, embeddings=self.embeddings)
 

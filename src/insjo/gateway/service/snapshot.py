@@ -245,7 +245,7 @@ class Snapshots:
         tasks = {row.name: row.task for row in rows}
         views = {}
         for row in rows:
-            policy = Policy(**row.policy)
+            policy = Policy.of(row.policy)
             fallback = own.get(policy.fallback, ()) if tasks.get(policy.fallback) == row.task else ()
             views[row.name] = EndpointView(
                 id=row.id,

@@ -10,13 +10,26 @@ from starlette.responses import JSONResponse, Response
 
 from insjo.access.types import ALL, Clearance, Level
 from insjo.gateway.service.dryrun import Trial
-from insjo.gateway.types import EndpointSpec, Policy
+from insjo.gateway.types import EndpointSpec, Guardrail, Policy
 from insjo.web.insjo.governance import PREFIX
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
     from insjo.access.types import Approval
     from insjo.gateway.service.dryrun import DryRun
+
+
+class GuardrailBody(msgspec.Struct):
+    """Something to look for; docs/reference/guardrails.md tells what each kind takes."""
+
+    name: str
+    kind: Literal["keyword", "pattern", "detector", "injection", "topic", "schema", "entry_point", "endpoint"]
+    action: Literal["block", "mask", "annotate"] = "block"
+    on: list[Literal["input", "output"]] = msgspec.field(default_factory=lambda: ["input"])
+    values: list[str] = []
+    endpoint: str = ""
+    threshold: float = 0.0
+    schema: str = ""
 
 
 class PolicyBody(msgspec.Struct):
@@ -28,6 +41,24 @@ class PolicyBody(msgspec.Struct):
     redact: bool = False
     ask: Literal["", "user", "steward"] = ""
     cache_s: int = 0
+    guardrails: list[GuardrailBody] = []
+
+    def over(self, before: Policy) -> Policy:
+        """The policy, with what this body has no words for as it was."""
+        listed = tuple(
+            Guardrail(each.name, each.kind, each.action, tuple(each.on), tuple(each.values), each.endpoint, each.threshold, each.schema)
+            for each in self.guardrails
+        )
+        return replace(
+            before,
+            on_conflict=self.on_conflict,
+            fallback=self.fallback,
+            minimise=self.minimise,
+            redact=self.redact,
+            ask=self.ask,
+            cache_s=self.cache_s,
+            guardrails=listed,
+        )
 
 
 class TriedClearance(msgspec.Struct):
@@ -78,8 +109,7 @@ async def set_policy(call: Call) -> Response:
     body = await call.json(PolicyBody)
     endpoints = call.services.gateway.endpoints
     now = await call.run(endpoints.get, call.ctx, call.path("name"))
-    policy = Policy(**msgspec.structs.asdict(body))
-    changed = await call.run(endpoints.update, call.ctx, now.name, replace(EndpointSpec.of(now), policy=policy))
+    changed = await call.run(endpoints.update, call.ctx, now.name, replace(EndpointSpec.of(now), policy=body.over(now.policy)))
     return JSONResponse(asdict(changed.policy))
 
 
@@ -97,7 +127,7 @@ async def try_policy(call: Call) -> Response:
         )
         for name, each in body.clearances.items()
     }
-    trial = Trial(Policy(**msgspec.structs.asdict(body.policy)), clearances, body.days)
+    trial = Trial(body.policy.over(Policy()), clearances, body.days)
     return JSONResponse(dry_run_body(await call.run(call.services.gateway.dry_runs.run, call.ctx, call.path("name"), trial)))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from insjo.gateway.service.dryrun import Trial
-from insjo.gateway.types import EndpointSpec, Policy
+from insjo.gateway.types import EndpointSpec, Guardrail, GuardrailKind, Policy
 from insjo.kernel.errors import InvalidArgument, NotFound
 from insjo.web.pages.endpoints import show_with
 from insjo.web.pages.render import page, redirect
@@ -47,6 +47,54 @@ async def set_policy(call: Call) -> Response:
     return redirect(f"/endpoints/{now.name}#policy")
 
 
+def guardrail_of(form: Mapping[str, str]) -> Guardrail:
+    """The guardrail that a form describes; the service checks its words."""
+    kinds: dict[str, GuardrailKind] = {each: each for each in get_args(GuardrailKind)}
+    kind = kinds.get(form.get("kind", ""))
+    if kind is None:
+        raise InvalidArgument("Choose what the guardrail looks for.")
+    action = form.get("action", "")
+    on = form.get("on", "input")
+    try:
+        threshold = float(form.get("threshold", "").replace(",", ".") or 0)
+    except ValueError as error:
+        raise InvalidArgument("The threshold is a number, as in `0.8`.") from error
+    text = form.get("values", "")
+    return Guardrail(
+        name=form.get("name", "").strip(),
+        kind=kind,
+        action="mask" if action == "mask" else "annotate" if action == "annotate" else "block",
+        on=("input", "output") if on == "both" else ("output",) if on == "output" else ("input",),
+        values=() if kind == "schema" else tuple(line.strip() for line in text.splitlines() if line.strip()),
+        endpoint=form.get("endpoint", "").strip(),
+        threshold=threshold,
+        schema=text if kind == "schema" else "",
+    )
+
+
+async def add_guardrail(call: Call) -> Response:
+    """One guardrail more."""
+    form = await form_of(call)
+    endpoints = call.services.gateway.endpoints
+    now = await call.run(endpoints.get, call.ctx, call.path("name"))
+    try:
+        policy = replace(now.policy, guardrails=(*now.policy.guardrails, guardrail_of(form)))
+        await call.run(endpoints.update, call.ctx, now.name, replace(EndpointSpec.of(now), policy=policy))
+    except (InvalidArgument, NotFound) as error:
+        return await show_with(call, error=error, status=400)
+    return redirect(f"/endpoints/{now.name}#guardrails")
+
+
+async def remove_guardrail(call: Call) -> Response:
+    """One guardrail less."""
+    form = await form_of(call)
+    endpoints = call.services.gateway.endpoints
+    now = await call.run(endpoints.get, call.ctx, call.path("name"))
+    policy = replace(now.policy, guardrails=tuple(each for each in now.policy.guardrails if each.name != form.get("guardrail")))
+    await call.run(endpoints.update, call.ctx, now.name, replace(EndpointSpec.of(now), policy=policy))
+    return redirect(f"/endpoints/{now.name}#guardrails")
+
+
 async def try_policy(call: Call) -> Response:
     """What the policy of the form would have done to the requests of the last 30 days."""
     form = await form_of(call)
@@ -76,6 +124,8 @@ async def decide(call: Call) -> Response:
 ROUTES = (
     DoorRoute("POST", "/endpoints/{name}/policy", set_policy, "page"),
     DoorRoute("POST", "/endpoints/{name}/policy/dry-run", try_policy, "page"),
+    DoorRoute("POST", "/endpoints/{name}/guardrails", add_guardrail, "page"),
+    DoorRoute("POST", "/endpoints/{name}/guardrails/remove", remove_guardrail, "page"),
     DoorRoute("GET", APPROVALS, show_approvals, "page"),
     DoorRoute("POST", f"{APPROVALS}/{{approval_id}}", decide, "page"),
 )
