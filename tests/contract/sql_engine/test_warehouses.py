@@ -111,6 +111,22 @@ def test_rows_that_are_written_are_computed_there_and_written_here(both: Both) -
     assert desk.label("SELECT * FROM copied") == desk.label("SELECT * FROM orders")
 
 
+def test_a_table_that_tells_its_changes_is_changed_here_and_read_here(both: Both) -> None:
+    desk = both.desk
+    desk.run(
+        "CREATE TABLE fed TBLPROPERTIES (delta.enableChangeDataFeed = true) AS SELECT id FROM orders WHERE id < 3", warehouse_id=both.big
+    )
+    desk.run("UPDATE fed SET id = id + 10 WHERE id IN (SELECT max(id) FROM fed)", warehouse_id=both.big)
+    feed = "SELECT _change_type, id FROM table_changes('fed', 1) ORDER BY id"
+    assert desk.rows(feed) == [("update_preimage", 2), ("update_postimage", 12)]
+    refused = desk.error(feed, warehouse_id=both.big)
+    assert (refused.code, refused.details["feature"]) == ("UNSUPPORTED_FEATURE", "table_changes on Spark")
+    own = desk.in_session()
+    own.run("DECLARE VARIABLE top INT")
+    own.run("EXECUTE IMMEDIATE 'SELECT max(id) FROM orders WHERE id < ?' INTO top USING 7", warehouse_id=both.big)
+    assert own.value("SELECT top") == 6
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -120,7 +136,7 @@ def test_rows_that_are_written_are_computed_there_and_written_here(both: Both) -
         "SELECT sum(amount / 3) FROM orders",
         "SELECT id FROM names ORDER BY initcap(name)",
         "SELECT initcap(name) AS name FROM names ORDER BY name",
-        "SELECT *, initcap(name) AS loud FROM names",
+        "SELECT *, initcap(name) AS loud FROM names ORDER BY 1",
         "SELECT id FROM orders TABLESAMPLE (10 PERCENT) REPEATABLE (7)",
         "SELECT * FROM orders, read_files('/Volumes/main/desk/files/', format => 'csv')",
         "SELECT name FROM names WHERE to_json(named_struct('a', 1.5D)) = name",
@@ -157,6 +173,9 @@ def test_what_reads_no_table_is_answered_here(both: Both, text: str) -> None:
     [
         "SELECT id, initcap(name) AS loud FROM names ORDER BY id",
         "SELECT initcap(name) AS loud, id FROM names ORDER BY 2 DESC LIMIT 2",
+        "SELECT length(initcap(name)) AS n, *, initcap(name) AS loud FROM names ORDER BY id",
+        "SELECT o.*, initcap(region) AS loud FROM orders AS o WHERE id < 7 ORDER BY o.id",
+        "SELECT *, format_number(amount, 1) AS f FROM orders JOIN names ON orders.id = names.id ORDER BY orders.id",
         "SELECT amount / 3 AS third, CAST(CAST(id AS DOUBLE) AS STRING) AS t FROM orders WHERE id < 10 ORDER BY id",
         "SELECT region, format_number(sum(amount), 2) AS total FROM orders GROUP BY region ORDER BY region NULLS FIRST",
         "SELECT format_string('%s:%d', max(region), count(*)) AS f FROM orders",

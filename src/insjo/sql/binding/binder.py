@@ -219,7 +219,7 @@ class _Run:
             if error.hint or missing is None:
                 raise
             raise UnresolvedColumn(error.message, hint=did_you_mean(missing[1], self.build.column_names), details=error.details) from error
-        self.foreign.compiled(tree, facts)
+        self.foreign.compiled(tree, facts, translated.columns)
         return translated.sql, tuple((column.name, column.type_text) for column in translated.columns)
 
     def _facts(self, tree: exp.Expr, scope: Scope) -> SessionFacts:

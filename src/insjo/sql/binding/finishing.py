@@ -17,12 +17,15 @@ from insjo.sql.dialect.expressions import NODE_TYPE
 from insjo.sql.dialect.names import is_aggregate
 from insjo.sql.dialect.spark.render import is_sent, render
 from insjo.sql.dialect.translate import bind_table, translate
-from insjo.sql.dialect.types import Kind, Type
+from insjo.sql.dialect.types import Kind, Type, parse_type
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlglot.expressions import Query
 
     from insjo.sql.dialect.session import SessionFacts
+    from insjo.sql.dialect.translate import OutputColumn
 
 RECEIVED = "__insjo_received"
 """Name under which the rows of the other engine are read here."""
@@ -49,12 +52,18 @@ class _Unable(Exception):  # Never leaves this module.
     """The statement cannot be parted."""
 
 
-def part(tree: exp.Expr, facts: SessionFacts) -> tuple[str, Finish] | None:
-    """The statement for the other engine and the rest for this one; None where it cannot be parted."""
+def part(tree: exp.Expr, facts: SessionFacts, outputs: Sequence[OutputColumn]) -> tuple[str, Finish] | None:
+    """The statement for the other engine and the rest for this one; None where it cannot be parted.
+
+    Args:
+        tree: The outermost query, compiled.
+        facts: Who asks.
+        outputs: All columns of its result, also those of a star.
+    """
     if not isinstance(tree, exp.Select) or tree.args.get("distinct") is not None:
         return None
     try:
-        sent, rest, columns = _parted(tree, facts)
+        sent, rest, columns = _parted(tree, facts, outputs)
         words = render(sent, facts)
         received = f"({text.select(text.typed_columns(dict(columns)), text.name(RECEIVED))})"
         source = bind_table(exp.Table(this=exp.to_identifier(RECEIVED, quoted=True)), received, columns)
@@ -64,7 +73,7 @@ def part(tree: exp.Expr, facts: SessionFacts) -> tuple[str, Finish] | None:
     return words, Finish(finished.sql, tuple(columns))
 
 
-def _parted(tree: exp.Select, facts: SessionFacts) -> tuple[Query, list[exp.Expr], list[tuple[str, str]]]:
+def _parted(tree: exp.Select, facts: SessionFacts, outputs: Sequence[OutputColumn]) -> tuple[Query, list[exp.Expr], list[tuple[str, str]]]:
     sent: list[exp.Expr] = []
     rest: list[exp.Expr] = []
     columns: list[tuple[str, str]] = []
@@ -72,7 +81,15 @@ def _parted(tree: exp.Select, facts: SessionFacts) -> tuple[Query, list[exp.Expr
     keys = _group_keys(tree)
     for at, output in enumerate(tree.expressions):
         name, inner = output.alias_or_name, output.unalias()
-        if not name or output.is_star or isinstance(output, exp.Aliases):
+        if output.is_star:
+            starred = _starred(tree, at, outputs)
+            rest += [
+                exp.alias_(exp.column(f"{_PART}{len(columns) + n}", quoted=True), each.name, quoted=True) for n, each in enumerate(starred)
+            ]
+            columns += [(f"{_PART}{len(columns) + n}", each.type_text) for n, each in enumerate(starred)]
+            sent.append(output.copy())
+            continue
+        if not name or isinstance(output, exp.Aliases):
             raise _Unable
         here = is_sent(inner, facts)
         replaced = inner.copy()
@@ -95,6 +112,23 @@ def _parted(tree: exp.Select, facts: SessionFacts) -> tuple[Query, list[exp.Expr
     query.set("expressions", sent)
     _renumber(query, tree, sent, moved)
     return query, rest, columns
+
+
+def _starred(tree: exp.Select, at: int, outputs: Sequence[OutputColumn]) -> Sequence[OutputColumn]:
+    """The columns of the only star: those that no other output gives."""
+    others = len(tree.expressions) - 1
+    positions = [key.this if isinstance(key, exp.Ordered) else key for clause in ("group", "order") for key in _keys(tree.args.get(clause))]
+    if any(isinstance(each, exp.Literal) for each in positions) or sum(each.is_star for each in tree.expressions) > 1:
+        raise _Unable
+    found = outputs[at : len(outputs) - (others - at)]
+    for each in found:
+        if parse_type(each.type_text).kind in {Kind.VARIANT, Kind.INTERVAL, Kind.VOID}:
+            raise _Unable
+    return found
+
+
+def _keys(clause: exp.Expr | None) -> list[exp.Expr]:
+    return clause.expressions if clause is not None else []
 
 
 def _type(node: exp.Expr) -> Type:
@@ -158,7 +192,7 @@ def _renumber(query: Query, tree: exp.Select, sent: list[exp.Expr], moved: dict[
     at = 0
     names = [each.alias for each in sent]
     for old, output in enumerate(tree.expressions):
-        if old not in moved:
+        if old not in moved and not output.is_star:
             at = names.index(output.alias_or_name, at)
             places[old] = at
             at += 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from insjo.catalog.types import Column, DataFile, Snapshot
     from insjo.sql.dialect.session import SessionFacts
+    from insjo.sql.dialect.translate import OutputColumn
     from insjo.sql.ports import Engine
 
     StoredColumns = Callable[[Sequence[str]], Mapping[str, frozenset[tuple[str, str]]]]
@@ -51,18 +52,18 @@ class Foreign:
     wanted: bool = False
     text: str = field(default="")
     refusal: UnsupportedFeature | None = None
-    refused: tuple[exp.Expr, SessionFacts] | None = None
+    refused: tuple[exp.Expr, SessionFacts, Sequence[OutputColumn]] | None = None
     finish: Finish | None = None
 
-    def compiled(self, tree: exp.Expr, facts: SessionFacts) -> None:
-        """Take the words of a tree that was just translated."""
+    def compiled(self, tree: exp.Expr, facts: SessionFacts, outputs: Sequence[OutputColumn]) -> None:
+        """Take the words of a tree that was just translated, with the columns that it gives."""
         self.text, self.refused = "", None
         if self.wanted and self.refusal is None:
             try:
                 self.text = render(tree, facts)
             except UnsupportedFeature as error:
                 # Whether it matters is known when the whole statement was read: it may turn out to read no table.
-                self.refusal, self.refused = error, (tree, facts)
+                self.refusal, self.refused = error, (tree, facts, outputs)
 
     def words(self, *, reads_tables: bool) -> str:
         """The whole statement for the other engine, or that part of it after which `finish` is left; nothing when it does not go there.
