@@ -16,7 +16,7 @@ import pytest
 
 from insjo.access.types import Label, Level
 from insjo.gateway.errors import RequestInvalid
-from insjo.gateway.types import ChatRequest, EndpointSpec, Policy
+from insjo.gateway.types import ChatRequest, EndpointSpec, Guardrail, Policy
 from insjo.kernel.context import RequestContext
 from insjo.kernel.errors import InsjoError
 from insjo.testing.recorder import Fault, Recorder, Script
@@ -120,6 +120,20 @@ def test_no_hiding_place_hides_from_redaction(made: Installation, place: str, po
     decoded = json.dumps(json.loads(made.outside.requests[-1].body), ensure_ascii=False) if sent else ""
     for form in (CANARY, CANARY.upper(), quote(CANARY), "\u200b".join(CANARY), CANARY.rpartition("-")[2]):
         assert form not in decoded
+        assert form.encode() not in sent
+
+
+@pytest.mark.parametrize("place", HIDING_PLACES)
+def test_no_hiding_place_hides_from_a_judge(made: Installation, place: str) -> None:
+    """A guardrail that asks a model elsewhere is a side call under the law: it gets no byte of what that model is not cleared for."""
+    made.make_outside("judge")
+    spec = EndpointSpec.of(made.gateway.endpoints.get(made.admin, OUTSIDE))
+    judge = Guardrail("rule", "endpoint", "annotate", ("input", "output"), ("Say nothing bad.",), "judge")
+    policy = Policy(fallback="insjo-chat", guardrails=(judge,))
+    made.gateway.endpoints.update(made.admin, OUTSIDE, replace(spec, policy=policy))
+    assert send(made, HIDING_PLACES[place]) == "rerouted"
+    sent = b"".join(each.head + each.body for each in made.outside.requests)
+    for form in (CANARY, CANARY.upper(), quote(CANARY), CANARY.rpartition("-")[2]):
         assert form.encode() not in sent
 
 
