@@ -107,7 +107,7 @@ def _constant(node: exp.Expr, kind: str) -> Bound | None:
     """Value that can be compared with statistics of a column of this type, or None."""
     negative = isinstance(node, exp.Neg)
     inner = node.this if negative else node
-    if isinstance(inner, exp.Literal) and not inner.is_string and kind in _NUMBERS:
+    if isinstance(inner, exp.Literal) and not inner.is_string and (kind in _NUMBERS or _whole_digits(kind) >= len(str(inner.this))):
         try:
             return -int(inner.this) if negative else int(inner.this)
         except ValueError:
@@ -125,6 +125,12 @@ def _constant(node: exp.Expr, kind: str) -> Bound | None:
             except ValueError:
                 return None
     return None
+
+
+def _whole_digits(kind: str) -> int:
+    """Digits before the point of a decimal type: a whole number of as many has the same value in it.  -1 for other types."""
+    found = re.fullmatch(r"decimal\((\d+),(\d+)\)", kind)
+    return int(found[1]) - int(found[2]) if found else -1
 
 
 def _may_hold(file: DataFile, condition: Condition) -> bool:
