@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,10 +22,13 @@ import duckdb
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.sql.lake import Door
+from benchmarks.verdicts import Verdicts
 from tests.support.server import RunningServer
 
 ROWS, ROWS_QUICK = 2_000_000, 500_000
 ROUNDS = 3
+COMMITS, COMMITS_LEAST = 200, 45.0
+RATIO_LEAST = 0.85
 COLUMNS = {
     "orderkey": ("BIGINT", "bigint"),
     "partkey": ("BIGINT", "bigint"),
@@ -65,6 +69,7 @@ def _measure(server: RunningServer, folder: Path, rows: int) -> None:
     threads = os.cpu_count() or 1
     day = datetime.now(tz=UTC).date()
     print(f"Insjö ingest, {day}, duckdb {duckdb.__version__}, {threads} cores, {platform.machine()}, {rows:,} rows")
+    verdicts = Verdicts()
     print(f"{'format':<8} {'MB':>6} {'DuckDB COPY s':>14} {'MB/s':>7} {'COPY INTO s':>12} {'MB/s':>7} {'ratio':>6}")
     for kind in ("csv", "json", "parquet"):
         file = folder / f"lines.{kind}"
@@ -79,8 +84,36 @@ def _measure(server: RunningServer, folder: Path, rows: int) -> None:
         plain.append(_plain(file, kind, folder / "out.parquet", threads))
         size = file.stat().st_size / 1e6
         best, own = min(plain), min(ours)
-        print(f"{kind:<8} {size:>6.0f} {best:>14.2f} {size / best:>7.0f} {own:>12.2f} {size / own:>7.0f} {best / own:>6.2f}")
+        print(f"{kind:<8} {size:>6.0f} {best:>14.2f} {size / best:>7.0f} {own:>12.2f} {size / own:>7.0f} {best / own:>6.2f}", flush=True)
+        verdicts.least(f"COPY INTO of {kind}, share of the speed of the engine's own COPY", best / own, RATIO_LEAST, "x")
         file.unlink()
+    for writers in (1, 4):
+        rate = _small_commits(door, writers)
+        print(f"one-row INSERTs, {writers} writers: {rate:.0f} commits/s, none lost")
+        verdicts.least(f"commits a second, one row each, {writers} writers at once", rate, COMMITS_LEAST, "/s")
+    verdicts.print()
+
+
+def _small_commits(door: Door, writers: int) -> float:
+    """One-row INSERTs a second into one table, by so many connections at once; raises if a row is lost or doubled."""
+    table = f"main.bench.small_{writers}"
+    door.rows(f"CREATE OR REPLACE TABLE {table} (writer INT, number INT)")
+    doors = [Door(door.server, door.token, door.warehouse_id) for _ in range(writers)]
+    each = COMMITS // writers
+
+    def write(writer: int) -> None:
+        for number in range(each):
+            doors[writer].rows(f"INSERT INTO {table} VALUES ({writer}, {number})")
+
+    doors[0].rows(f"INSERT INTO {table} VALUES (-1, 0)")
+    begin = time.monotonic()
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(write, range(writers)))
+    took = time.monotonic() - begin
+    found = door.rows(f"SELECT count(*), count(DISTINCT writer * {COMMITS} + number) FROM {table} WHERE writer >= 0")
+    if found != [[str(writers * each), str(writers * each)]]:
+        raise RuntimeError(f"{found} instead of {writers * each} rows")
+    return writers * each / took
 
 
 def _store(door: Door, file: Path) -> None:

@@ -2,8 +2,9 @@
 
     python -m benchmarks.sql.run [--quick | --large] [--scale 1] [--peers duckdb-files,polars,...] [--json results.json]
 
-The standard run takes about five minutes at scale 1; `--quick` takes one at scale 0.1; `--large` runs scale 10 with a worker of 2 GB and
-only asks whether all 22 finish.  Peers live in `.venv-bench`, which the run makes; what cannot be installed is named as left out.
+The standard run takes about five minutes at scale 1; `--quick` takes one at scale 0.1; `--large` runs scale 10 with a worker of 2 GB,
+asks whether all 22 finish, and ends after ten minutes.  Each ends with what was wanted and what was measured.  Peers live in
+`.venv-bench`, which the run makes; what cannot be installed is named as left out.
 """
 
 from __future__ import annotations
@@ -23,19 +24,35 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from benchmarks.sql.lake import Door, cpu_s, places, prepare, rss_mb
+from benchmarks.sql.extras import governed, large_result
+from benchmarks.sql.lake import Door, cpu_s, generated, places, prepare, rss_mb, written_by_generator
+from benchmarks.verdicts import Verdicts
 from tests.support.server import RunningServer
 from tests.support.tpc import QUERIES, Reference, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 ROOT = Path(__file__).parent.parent.parent
-PEERS = {"duckdb-files": (), "duckdb-tables": (), "polars": ("polars",), "delta-rs": (), "sail": ("pysail", "pyspark-client")}
+PEERS = {
+    "duckdb-files": (),
+    "duckdb-tables": (),
+    "polars": ("polars",),
+    "delta-rs": (),
+    "sail": ("pysail", "pyspark-client"),
+    "spark": ("pyspark-client",),
+}
 BASE = (f"duckdb=={duckdb.__version__}", "deltalake", "pyarrow")
 LIMIT = "duckdb-files"
 QUICK_SCALE, STANDARD_SCALE, LARGE_SCALE = 0.1, 1.0, 10.0
 LARGE_MEMORY_MB = 2048
+LARGE_MINUTES = 10.0
+COLD_MOST, WARM_MOST, SAIL_LEAST, SPARK_LEAST, OVERHEAD_MS_MOST, GOVERNED_MOST, LARGE_LEAST = 1.10, 0.60, 2.0, 15.0, 3.0, 0.05, 0.80
+"""What is wanted: ratios to the plain limit, times as fast as peers, milliseconds, a share more, a share of what the engine drains."""
+
+DRIFT_MOST = 0.10
+"""A run whose baseline moved by more is void."""
+
 WARM_ROUNDS = 3
 """Rounds that let the cache of hot columns see what is used, before the warm figures are taken."""
 
@@ -59,18 +76,17 @@ def peer_python(wanted: Sequence[str]) -> Path:
 def ours(door: Door, texts: dict[str, str], repeats: int, *, rounds: int) -> Figures:
     """All queries through the door, after so many rounds without a clock."""
     pid = door.server.process.pid if door.server.process else 0
-    began_s = time.perf_counter()
     found: Figures = {"queries": {}, "failed": {}}
     for _ in range(rounds):
         for text in texts.values():
             door.rows(text)
             time.sleep(0.05)
-    if rounds:
-        settle(pid)
+    settle(pid)
+    began_s = time.perf_counter()
     for number, text in texts.items():
         try:
             answer = door.rows(text)
-            found.setdefault("cold_s", time.perf_counter() - began_s)
+            found.setdefault("first_s", time.perf_counter() - began_s)
             walls, cpus = [], []
             for _ in range(repeats):
                 wall_s, used_s = time.perf_counter(), cpu_s(pid)
@@ -107,6 +123,7 @@ def peer(python: Path, name: str, order: Path) -> Figures:
 
 def select_one(door: Door, python: Path) -> dict[str, float]:
     """Milliseconds of `SELECT 1` over HTTP, and of the engine alone: medians of 300."""
+    settle(door.server.process.pid if door.server.process else 0)
     texts = ["SELECT 1"] * 300
     for text in texts[:50]:
         door.rows(text)
@@ -153,7 +170,7 @@ class Table(dict[str, Figures]):
     def __setitem__(self, name: str, figures: Figures) -> None:
         """Keep a result and print it."""
         if not self:
-            print(f"{'way':<22} {'total s':>8} {'geo s':>7} {'x limit':>8} {'CPU s':>7} {'x CPU':>6} {'cold s':>7} {'MB':>6}  notes")
+            print(f"{'way':<22} {'total s':>8} {'geo s':>7} {'x limit':>8} {'CPU s':>7} {'x CPU':>6} {'first s':>7} {'MB':>6}  notes")
         super().__setitem__(name, figures)
         limit = self[LIMIT]
         if "missing" in figures:
@@ -166,13 +183,13 @@ class Table(dict[str, Figures]):
         notes += [f"other answers: {','.join(bad)}"] if (bad := wrong(figures, limit)) else []
         print(
             f"{name:<22} {sum(wall):8.2f} {geometric(wall):7.3f} {geometric(wall) / geometric(base_wall):7.2f}x {sum(cpu):7.1f} "
-            f"{sum(cpu) / sum(base_cpu):5.2f}x {figures.get('cold_s', math.nan):7.2f} {figures['peak_mb']:6.0f}  {'; '.join(notes)}",
+            f"{sum(cpu) / sum(base_cpu):5.2f}x {figures.get('first_s', math.nan):7.2f} {figures['peak_mb']:6.0f}  {'; '.join(notes)}",
             flush=True,
         )
 
 
-def standard(scale: float, peers: Sequence[str], folder: Path, repeats: int) -> dict[str, Any]:
-    """The whole comparison."""
+def standard(scale: float, peers: Sequence[str], folder: Path, repeats: int, spark_url: str) -> dict[str, Any]:
+    """The whole comparison.  The limit is measured before and after ours, so that each is compared with what the machine gave then."""
     python = peer_python(peers)
     reference = Reference(scale, families=["tpch"])
     texts = {str(number): reference.text("tpch", number) for number in range(1, QUERIES["tpch"] + 1)}
@@ -181,44 +198,101 @@ def standard(scale: float, peers: Sequence[str], folder: Path, repeats: int) -> 
     results = Table()
     cold = settings | {"INSJO_SQL_CACHE_MB": "0"}
     with RunningServer(folder / "data", environment=cold) as server:
-        door = prepare(server, reference, folder)
+        admin, door = prepare(server, generated(reference, folder))
         reference.close()
         order = folder / "order.json"
-        order.write_text(json.dumps({"tables": places(server, names), "queries": texts, "repeats": repeats}), encoding="utf-8")
+        asked = {"tables": places(server, names), "queries": texts, "repeats": repeats, "spark": spark_url}
+        order.write_text(json.dumps(asked), encoding="utf-8")
+        settle(server.process.pid if server.process else 0)
         results[LIMIT] = peer(python, LIMIT, order)
+        results["insjo, cold"] = ours(door, texts, repeats, rounds=0)
+        results[f"{LIMIT}, second"] = peer(python, LIMIT, order)
         overhead = select_one(door, python)
         print("SELECT 1 over HTTP: p50 {door_ms:.2f} ms, p95 {door_p95_ms:.2f} ms; the engine alone {engine_ms:.2f} ms".format(**overhead))
-        results["insjo, cold"] = ours(door, texts, repeats, rounds=0)
+        cost = governed(admin, door)
+        large_rows = large_result(door, python, order)
     with RunningServer(folder / "data", environment=settings) as server:
         door = Door(server, server.token("analyst"), door.warehouse_id)
         results["insjo, warm"] = ours(door, texts, repeats, rounds=WARM_ROUNDS)
+        results[f"{LIMIT}, third"] = peer(python, LIMIT, order)
         for name in peers:
             if name != LIMIT:
                 results[name] = peer(python, name, order)
-        results[f"{LIMIT} again"] = peer(python, LIMIT, order)
-    return {"results": results, "overhead": overhead}
+        results[f"{LIMIT}, last"] = peer(python, LIMIT, order)
+    verdicts = judge(results, overhead, cost, large_rows)
+    verdicts.print()
+    return {"results": results, "overhead": overhead, "governed": cost, "large": large_rows, "verdicts": verdicts.lines}
 
 
-def large(folder: Path, scale: float) -> int:
-    """Scale 10 with a worker of 2 GB, or less of both: all 22 must finish."""
-    reference = Reference(scale, folder / "reference.duckdb", ["tpch"])
+def mean_of(results: Table, *names: str) -> float:
+    """Geometric mean over all queries and these ways."""
+    return geometric([query["wall_s"] for name in names for query in results[name].get("queries", {}).values()])
+
+
+def judge(results: Table, overhead: dict[str, float], cost: dict[str, float], large_rows: dict[str, float]) -> Verdicts:
+    """What was wanted and what came out."""
+    verdicts = Verdicts()
+    cold, warm = mean_of(results, "insjo, cold"), mean_of(results, "insjo, warm")
+    verdicts.most(
+        "tables in files, geometric mean over the plain limit", cold / mean_of(results, LIMIT, f"{LIMIT}, second"), COLD_MOST, "x"
+    )
+    around = mean_of(results, f"{LIMIT}, second", f"{LIMIT}, third")
+    verdicts.most("tables held in memory, geometric mean over the plain limit", warm / around, WARM_MOST, "x")
+    for name, least in (("sail", SAIL_LEAST), ("spark", SPARK_LEAST)):
+        if results.get(name, {}).get("queries"):
+            verdicts.least(f"times as fast as {name}, tables in files", mean_of(results, name) / cold, least, "x")
+        else:
+            verdicts.missing(f"times as fast as {name}", "not here")
+    verdicts.most("SELECT 1 over HTTP, over the engine alone, p50", overhead["door_ms"] - overhead["engine_ms"], OVERHEAD_MS_MOST, " ms")
+    verdicts.most("row filter and mask, CPU over the query written by hand", cost["cpu"] * 100, GOVERNED_MOST * 100, " %")
+    verdicts.most("row filter and mask, wall over the query written by hand", cost["wall"] * 100, GOVERNED_MOST * 100, " %")
+    verdicts.least("large result as Arrow, of what the engine drains", large_rows["ours"] / large_rows["engine"], LARGE_LEAST, "x")
+    wrong_answers = sorted({number for name in ("insjo, cold", "insjo, warm") for number in wrong(results[name], results[LIMIT])}, key=int)
+    failed = [number for name in ("insjo, cold", "insjo, warm") for number in results[name]["failed"]]
+    verdicts.most("queries with another answer than the limit, or none", len(wrong_answers) + len(failed), 0)
+    drift = mean_of(results, f"{LIMIT}, last") / mean_of(results, LIMIT) - 1
+    verdicts.most("drift of the plain limit over the run (more makes it void)", abs(drift) * 100, DRIFT_MOST * 100, " %")
+    return verdicts
+
+
+def large_files(scale: float, folder: Path) -> Iterable[tuple[str, Path]]:
+    """Tables of the large run: from the fast generator if it can be had."""
+    python = peer_python([])
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "tpchgen-cli"], check=False)
+    if (python.parent / "tpchgen-cli").exists():
+        return written_by_generator(python, scale, folder)
+    return generated(Reference(scale, folder / "reference.duckdb", ["tpch"]), folder)
+
+
+def large(folder: Path, scale: float, minutes: float) -> int:
+    """Scale 10 with a worker of 2 GB, or less of both: all 22 must finish, and within so many minutes."""
+    ends_s = time.monotonic() + minutes * 60
     memory_mb = int(LARGE_MEMORY_MB * scale / LARGE_SCALE)
+    reference = Reference(0.001, families=["tpch"])
     texts = {str(number): reference.text("tpch", number) for number in range(1, QUERIES["tpch"] + 1)}
+    reference.close()
     settings = {"INSJO_LOCAL_MODELS": "0", "INSJO_SQL_WORKERS": "1", "INSJO_SQL_MEMORY_MB": str(memory_mb)}
+    finished, peak_mb, began_s = 0, 0.0, time.monotonic()
     with RunningServer(folder / "data", environment=settings) as server:
-        door = prepare(server, reference, folder)
-        reference.close()
-        failed = 0
+        _, door = prepare(server, large_files(scale, folder))
+        print(f"loaded within {time.monotonic() - began_s:.0f} s", flush=True)
         for number, text in texts.items():
-            began_s = time.perf_counter()
+            if time.monotonic() > ends_s:
+                print(f"q{number:<3} not asked: the {minutes:g} minutes are over", flush=True)
+                continue
+            query_s = time.monotonic()
             try:
                 rows: object = len(door.rows(text))
+                finished += 1
             except RuntimeError as error:
-                failed += 1
                 rows = f"failed: {error}"
-            print(f"q{number:<3} {time.perf_counter() - began_s:7.1f} s  rows {rows}", flush=True)
-    print(f"{len(texts) - failed} of {len(texts)} finished at scale {scale:g} with a worker of {memory_mb} MiB")
-    return 1 if failed else 0
+            peak_mb = max(peak_mb, rss_mb(server.process.pid if server.process else 0))
+            print(f"q{number:<3} {time.monotonic() - query_s:7.1f} s  rows {rows}", flush=True)
+    verdicts = Verdicts()
+    verdicts.least(f"queries finished at scale {scale:g} with a worker of {memory_mb} MiB", finished, len(texts))
+    verdicts.print()
+    print(f"{peak_mb:.0f} MB at most after a query, the server with its worker")
+    return 0 if finished == len(texts) else 1
 
 
 def main() -> int:
@@ -227,7 +301,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--scale", type=float, help="of TPC-H; a large run gets memory in proportion")
+    parser.add_argument("--minutes", type=float, default=LARGE_MINUTES, help="after these a large run asks no further query")
     parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--spark", default="", help="address of a Spark Connect server, `sc://...`, that reads files of this machine")
     parser.add_argument("--json", type=Path)
     words = parser.parse_args()
     scale = words.scale or (QUICK_SCALE if words.quick else STANDARD_SCALE)
@@ -236,10 +312,10 @@ def main() -> int:
         parser.error(f"unknown peers: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(prefix="insjo-bench-") as name:
         if words.large:
-            return large(Path(name), words.scale or LARGE_SCALE)
+            return large(Path(name), words.scale or LARGE_SCALE, words.minutes)
         versions = f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
         print(f"TPC-H scale {scale:g}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {versions}")
-        found = standard(scale, peers, Path(name), repeats=3)
+        found = standard(scale, peers, Path(name), 3, words.spark)
     if words.json:
         words.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return 0
