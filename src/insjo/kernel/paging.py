@@ -37,8 +37,19 @@ class PageRequest:
         try:
             return base64.b64decode(self.token.encode(), altchars=b"-_", validate=True).decode()
         except (binascii.Error, ValueError) as error:
-            message = "The page token is not one of ours."
-            raise InvalidArgument(message, hint="Repeat the list call without it.") from error
+            raise foreign_token() from error
+
+    def after_number(self) -> int | None:
+        """As `after`, for lists that are sorted by a number; None on the first page."""
+        after = self.after()
+        if after and not (after.isascii() and after.isdigit()):
+            raise foreign_token()
+        return int(after) if after else None
+
+
+def foreign_token() -> InvalidArgument:
+    """The error for a token that no list of ours gave."""
+    return InvalidArgument("The page token is not one of ours.", hint="Repeat the list call without it.")
 
 
 @dataclass(frozen=True, slots=True)

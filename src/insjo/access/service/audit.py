@@ -12,7 +12,6 @@ from insjo.access.errors import AccessDenied, AuditOverflow
 from insjo.access.store import audit as store
 from insjo.access.store.changes import DatabaseError
 from insjo.access.types import AuditEvent, AuditFilter, Origin, VerifyReport
-from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.paging import Page, PageRequest, page_of
 
 if TYPE_CHECKING:
@@ -138,14 +137,11 @@ class Audit:
             message = f"`{ctx.principal.name}` may not read the audit."
             raise AccessDenied(message, hint=f"Ask a metastore admin: GRANT SELECT ON TABLE {AUDIT_TABLE} TO `{ctx.principal.name}`")
         wanted = page or PageRequest()
-        after = wanted.after()
-        if after and not after.isdigit():
-            message = "The page token is not one of ours."
-            raise InvalidArgument(message, hint="Repeat the list call without it.")
+        before = wanted.after_number()
         if not self._changes.in_write():
             self.flush()
         with self._database.read() as connection:
-            rows = store.fetch_page(connection, filters or AuditFilter(), int(after) if after else None, wanted.size + 1)
+            rows = store.fetch_page(connection, filters or AuditFilter(), before, wanted.size + 1)
         return page_of(rows, wanted.size, lambda row: row.sequence)
 
     def verify(self, anchor: tuple[int, str] | None = None) -> VerifyReport:

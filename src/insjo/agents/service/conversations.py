@@ -11,9 +11,8 @@ from insjo.access.types import Label, Origin, Provenance, provenance_of
 from insjo.agents import store
 from insjo.agents.errors import ConversationBusy, ConversationNotFound, MessageInvalid, TooManyConversations
 from insjo.agents.types import AttachedText, Conversation, Message, Source
-from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.ids import new_id
-from insjo.kernel.paging import Page, page_of
+from insjo.kernel.paging import Page, foreign_token, page_of
 from insjo.retrieval.types import Turn
 
 if TYPE_CHECKING:
@@ -286,7 +285,7 @@ def _place_of(key: str) -> tuple[datetime, str] | None:
     try:
         return _EPOCH + timedelta(microseconds=int(micros)), last
     except (ValueError, OverflowError) as error:
-        raise InvalidArgument("The page token is not one of ours.", hint="Repeat the list call without it.") from error
+        raise foreign_token() from error
 
 
 def _conversation_of(row: Mapping[str, Any]) -> Conversation:

@@ -9,13 +9,10 @@ from insjo.access.types import Privilege, SecurableKind
 from insjo.catalog import store
 from insjo.catalog.errors import CatalogAlreadyExists, CatalogNotEmpty
 from insjo.catalog.service.parts import catalog_of, checked_comment, checked_name, checked_properties, refuse_reserved
-from insjo.kernel.errors import AlreadyExists
 from insjo.kernel.paging import Page, PageRequest, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import sqlalchemy as sa
 
     from insjo.catalog.service.parts import Parts
     from insjo.catalog.service.schemas import Schemas
@@ -51,11 +48,8 @@ class Catalogs:
             **parts.stamps(ctx),
         }
         with parts.database.write() as connection:
-            try:
+            with parts.unless_taken(CatalogAlreadyExists, "catalog", name):
                 securable = parts.access.securables.register(ctx, SecurableKind.CATALOG, name, metastore.id, connection=connection)
-            except AlreadyExists as error:
-                message = f"The catalog `{name}` exists already."
-                raise CatalogAlreadyExists(message) from error
             store.insert(connection, store.catalogs, {"id": securable.id, **values})
             self._schemas.insert(ctx, f"{name}.{DEFAULT_SCHEMA}", securable.id, connection=connection)
         return self.get(ctx, name)
@@ -103,7 +97,8 @@ class Catalogs:
             if new_name is not None and checked_name("catalog", new_name) != current:
                 current = values["name"] = checked_name("catalog", new_name)
                 refuse_reserved(ctx, current)
-                _rename(parts, ctx, securable.id, current, connection)
+                with parts.unless_taken(CatalogAlreadyExists, "catalog", current):
+                    parts.access.securables.rename(ctx, securable.id, current, connection=connection)
             store.update(connection, store.catalogs, securable.id, values)
             if owner is not None:
                 parts.set_owner(ctx, securable.id, owner, connection=connection)
@@ -132,11 +127,3 @@ class Catalogs:
             store.delete(connection, store.catalogs, securable.id)
             parts.access.securables.remove(ctx, securable.id, connection=connection)
         self._schemas.after_removal()
-
-
-def _rename(parts: Parts, ctx: RequestContext, securable_id: str, full_name: str, connection: sa.Connection) -> None:
-    try:
-        parts.access.securables.rename(ctx, securable_id, full_name, connection=connection)
-    except AlreadyExists as error:
-        message = f"The catalog `{full_name}` exists already."
-        raise CatalogAlreadyExists(message) from error

@@ -14,7 +14,7 @@ from insjo.catalog.types import NAME_PARTS, Folder, ModelVersion, RegisteredMode
 from insjo.kernel.errors import AlreadyExists, InvalidArgument
 from insjo.kernel.ids import new_id
 from insjo.kernel.limits import NAME_CHARS_MAX
-from insjo.kernel.paging import Page, PageRequest, page_of
+from insjo.kernel.paging import Page, PageRequest, foreign_token, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,8 +84,7 @@ class Models:
         wanted = page or PageRequest()
         after = tuple(wanted.after().split(".")) if wanted.after() else ()
         if len(after) not in {0, NAME_PARTS}:
-            message = "The page token is not one of ours."
-            raise InvalidArgument(message, hint="Repeat the list call without it.")
+            raise foreign_token()
         if schema:
             self._parts.resolve(ctx, SecurableKind.SCHEMA, f"{catalog}.{schema}")
         elif catalog:
@@ -121,11 +120,8 @@ class Models:
             if new_name is not None and checked_name("model", new_name) != model.name:
                 values["name"] = checked_name("model", new_name)
                 current = f"{model.catalog}.{model.schema}.{values['name']}"
-                try:
+                with parts.unless_taken(ModelAlreadyExists, "model", current):
                     parts.access.securables.rename(ctx, model.id, current, connection=connection)
-                except AlreadyExists as error:
-                    message = f"The model `{current}` exists already."
-                    raise ModelAlreadyExists(message) from error
             store.update(connection, store.models, model.id, values)
             if owner is not None:
                 parts.set_owner(ctx, model.id, owner, connection=connection)
@@ -225,13 +221,10 @@ class Models:
     def versions(self, ctx: RequestContext, full_name: str, page: PageRequest | None = None) -> Page[ModelVersion]:
         """Versions of a model, the newest first."""
         wanted = page or PageRequest()
-        before = wanted.after()
-        if before and not before.isdigit():
-            message = "The page token is not one of ours."
-            raise InvalidArgument(message, hint="Repeat the list call without it.")
+        before = wanted.after_number()
         model = self.get(ctx, full_name)
         with self._parts.database.read() as connection:
-            rows = store.list_versions(connection, model.id, int(before) if before else None, wanted.size + 1)
+            rows = store.list_versions(connection, model.id, before, wanted.size + 1)
         return page_of([_version_of(model, row) for row in rows], wanted.size, lambda each: str(each.version))
 
     def update_version(

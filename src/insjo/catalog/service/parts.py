@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,11 +11,11 @@ from insjo.catalog import store
 from insjo.catalog.errors import InvalidName
 from insjo.catalog.types import INFORMATION_SCHEMA, SYSTEM_CATALOG, Catalog, Schema, Table, TableType, Volume, VolumeType
 from insjo.kernel.context import SYSTEM
-from insjo.kernel.errors import InvalidArgument
+from insjo.kernel.errors import AlreadyExists, InvalidArgument
 from insjo.kernel.limits import NAME_CHARS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import sqlalchemy as sa
@@ -87,6 +88,15 @@ class Parts:
         """Hand a securable to the principal of a name."""
         principal = self.access.principals.by_name(owner, connection=connection)
         self.access.securables.set_owner(ctx, securable_id, principal.id, connection=connection)
+
+    @contextlib.contextmanager
+    def unless_taken(self, error: type[AlreadyExists], noun: str, full_name: str) -> Iterator[None]:
+        """What stands in the block gives a name; one that is taken is told in the words of its kind."""
+        try:
+            yield
+        except AlreadyExists as taken:
+            message = f"The {noun} `{full_name}` exists already."
+            raise error(message) from taken
 
     def changed(
         self, ctx: RequestContext, action: str, full_name: str, securable_id: str, *, connection: sa.Connection | None = None

@@ -131,11 +131,8 @@ class Schemas:
                 name = checked_name("schema", new_name)
                 values["name"] = name
                 refuse_reserved(ctx, catalog, name)
-                try:
+                with parts.unless_taken(SchemaAlreadyExists, "schema", f"{catalog}.{name}"):
                     parts.access.securables.rename(ctx, securable.id, f"{catalog}.{name}", connection=connection)
-                except AlreadyExists as error:
-                    message = f"The schema `{catalog}.{name}` exists already."
-                    raise SchemaAlreadyExists(message) from error
             store.update(connection, store.schemas, securable.id, values)
             if owner is not None:
                 parts.set_owner(ctx, securable.id, owner, connection=connection)

@@ -117,11 +117,8 @@ class Volumes:
             if new_name is not None and checked_name("volume", new_name) != volume.name:
                 values["name"] = checked_name("volume", new_name)
                 current = f"{volume.catalog}.{volume.schema}.{values['name']}"
-                try:
+                with parts.unless_taken(VolumeAlreadyExists, "volume", current):
                     parts.access.securables.rename(ctx, volume.id, current, connection=connection)
-                except AlreadyExists as error:
-                    message = f"The volume `{current}` exists already."
-                    raise VolumeAlreadyExists(message) from error
             store.update(connection, store.volumes, volume.id, values)
             if owner is not None:
                 parts.set_owner(ctx, volume.id, owner, connection=connection)
