@@ -102,6 +102,19 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """How many requests a served model gets at the same time.
+
+    Attributes:
+        places: Answers that may run at once; 0 means no limit.
+        waiting: Requests that may wait for a place; the next one goes to another served model, or is refused.
+    """
+
+    places: int = 0
+    waiting: int = 64
+
+
+@dataclass(frozen=True, slots=True)
 class ServedModel:
     """One model behind an endpoint; each is a destination with a clearance of its own.
 
@@ -114,6 +127,10 @@ class ServedModel:
         profile: What it can do and what it costs.
         share: Per cent of the requests that go to it first; all 0 means that the order decides.
         clearance: What may be sent to it; filled in by `Endpoints`.
+        load: How many requests it gets at the same time.
+        shadow: Per cent of the requests of which it gets a copy; its answers are thrown away, and it never answers itself.
+        state: Whether it rests after failures; filled in by `Endpoints`.
+        state_reason: One sentence for people when it does.
     """
 
     name: str
@@ -124,6 +141,27 @@ class ServedModel:
     profile: Profile = field(default_factory=Profile)
     share: int = 0
     clearance: Clearance | None = None
+    load: Load = field(default_factory=Load)
+    shadow: int = 0
+    state: EndpointState = EndpointState.READY
+    state_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How an endpoint chooses among the served models that are cleared for a request.
+
+    Attributes:
+        strategy: `order` tries them in their order, `latency` the one first whose answers began soonest of late; shares go before both.
+        sticky: Whether the requests of one conversation go to the same served model, as long as it is well.
+        retries: How often all of them are tried again after all failed, with a pause in between.
+        limits: How long each stage may take; None means the default.
+    """
+
+    strategy: Literal["order", "latency"] = "order"
+    sticky: bool = False
+    retries: int = 1
+    limits: TimeLimits | None = None
 
 
 GuardrailKind = Literal["keyword", "pattern", "detector", "injection", "topic", "schema", "entry_point", "endpoint"]
@@ -179,10 +217,10 @@ class Policy:
 
     @staticmethod
     def of(stored: Mapping[str, Any]) -> Policy:
-        """Policy from what is stored."""
+        """Policy from what is stored; the routing, which is stored beside it, is another matter."""
         listed = stored.get("guardrails") or ()
         found = tuple(Guardrail(**{**each, "on": tuple(each["on"]), "values": tuple(each["values"])}) for each in listed)
-        return Policy(**{**stored, "guardrails": found})
+        return Policy(**{**{name: value for name, value in stored.items() if name != "routing"}, "guardrails": found})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +240,7 @@ class Endpoint:
     updated_by: str
     state: EndpointState = EndpointState.READY
     state_reason: str = ""
+    routing: Routing = field(default_factory=Routing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +260,8 @@ class ServedModelSpec:
     profile: Profile = field(default_factory=Profile)
     clearance: Clearance | None = None
     share: int = 0
+    load: Load = field(default_factory=Load)
+    shadow: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,15 +273,18 @@ class EndpointSpec:
     served: tuple[ServedModelSpec, ...]
     policy: Policy = field(default_factory=Policy)
     comment: str = ""
+    routing: Routing = field(default_factory=Routing)
 
     @staticmethod
     def of(endpoint: Endpoint) -> EndpointSpec:
         """Description that changes nothing, to start from: keys and clearances stay as they are."""
         served = tuple(
-            ServedModelSpec(each.name, each.kind, each.model, each.base_url, None, each.profile, share=each.share)
+            ServedModelSpec(
+                each.name, each.kind, each.model, each.base_url, None, each.profile, share=each.share, load=each.load, shadow=each.shadow
+            )
             for each in endpoint.served
         )
-        return EndpointSpec(endpoint.name, endpoint.task, served, endpoint.policy, endpoint.comment)
+        return EndpointSpec(endpoint.name, endpoint.task, served, endpoint.policy, endpoint.comment, endpoint.routing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +340,7 @@ class EmbeddingRequest:
 
 EmbeddingKind = Literal["query", "passage"]
 
-Outcome = Literal["direct", "rerouted", "minimised", "redacted", "approved", "failed_over", "cached", "blocked"]
+Outcome = Literal["direct", "rerouted", "minimised", "redacted", "approved", "failed_over", "cached", "shadow", "blocked"]
 
 TOLD: Final[frozenset[Outcome]] = frozenset({"rerouted", "minimised", "redacted", "approved", "failed_over"})
 """Outcomes that pages tell people beside the answer."""
@@ -312,7 +356,7 @@ class Route:
         served_by: Endpoint to which it belongs; differs from `endpoint` after a reroute to the fallback.
         outcome: `direct`, `rerouted` (the label was above the clearance), `minimised` (parts were left out), `redacted` (sensitive
             values were replaced), `approved` (somebody allowed this one call), `failed_over` (the provider failed), `cached` (it was
-            given before, and nothing was sent) or `blocked`.
+            given before, and nothing was sent), `shadow` (a copy, whose answer nobody gets) or `blocked`.
         reason: One sentence for people; empty when direct.
         label: Of the content that was sent.
     """

@@ -19,10 +19,11 @@ from insjo.gateway.service.messages_relay import MessageRelay, read_message_usag
 from insjo.gateway.service.meter import Meter
 from insjo.gateway.service.providers import adapted
 from insjo.gateway.service.redaction import Restorer
+from insjo.gateway.service.shadows import Shadows, conversation_of
 from insjo.gateway.service.turns import hold
 from insjo.gateway.service.wire import CHARS_PER_TOKEN, EventRelay, check_chat, estimate, read_body, read_usage, with_model, with_usage
-from insjo.gateway.types import ChatRequest, Part, ProviderRequest, ServedKind, Task, TextAnswer, TimeLimits, TokenUsage
-from insjo.kernel.errors import InsjoError
+from insjo.gateway.types import ChatRequest, Part, ProviderRequest, Route, ServedKind, Task, TextAnswer, TimeLimits, TokenUsage
+from insjo.kernel.errors import InsjoError, UpstreamFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from insjo.gateway.service.snapshot import Candidate, EndpointView, Snapshots
     from insjo.gateway.service.usage import Usage
     from insjo.gateway.service.wire import ReadBody
-    from insjo.gateway.types import CacheUse, Message, Route, Upstream
+    from insjo.gateway.types import CacheUse, Message, Upstream
     from insjo.kernel.clock import Clock
     from insjo.kernel.context import RequestContext
     from insjo.kernel.threads import Threads
@@ -174,8 +175,11 @@ class ChatResponse:
             passed = relay.finish()
             if passed:
                 yield shown(passed)
+            watch.candidate.fares_well()
             self._meter.settle("ok", self.usage)
         except InsjoError as error:
+            if isinstance(error, UpstreamFailed) and watch.candidate.health is not None:
+                watch.candidate.health.failed(error)
             self._meter.settle("error", self.usage, error)
             raise
         finally:
@@ -219,6 +223,7 @@ class Completions:
         self._limits = limits
         self._provider = chat_provider
         self._anthropic = anthropic_provider
+        self._shadows = Shadows(self._copy)
         self._runtime = runtime
 
     async def create(
@@ -254,12 +259,16 @@ class Completions:
             read, provenance = settled.read, settled.provenance
             meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, read.chars, read.fields))
 
-            async def attempt(candidate: Candidate) -> _Opened:
-                if not view.policy.cache_s or read.stream or settled.approved is not None:
-                    return await self._open(ctx, candidate, settled)
-                return await self._kept_or_opened(ctx, view, candidate, settled, request.cache)
+            talk = conversation_of(ctx, view, read)
 
-            routed = await self._router.route(ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE, approved=settled.approved)
+            async def attempt(candidate: Candidate) -> _Opened:
+                return await self._attempt(ctx, view, candidate, settled, request.cache)
+
+            routed = await self._router.route(
+                ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE, approved=settled.approved, conversation=talk
+            )
+            if view.shadows:
+                self._shadows.send(ctx, view, settled)
             if settled.outcome is not None:
                 routed = self._router.mark(ctx, view, routed, settled.outcome, settled.reason, settled.about, meter)
             if routed.result.cached:
@@ -273,6 +282,7 @@ class Completions:
             if not answer.streamed:
                 if self._access.revision() != view.revision:
                     await watch.rights()
+                routed.candidate.fares_well()
                 refused = None if answer.status == OK else ProviderRefused("The provider refused the request.")
                 meter.settle("error" if refused else "ok", answer.usage, refused)
         except InsjoError as error:
@@ -282,6 +292,18 @@ class Completions:
             meter.settle("cancelled", TokenUsage(), error)
             raise
         return answer
+
+    async def _attempt(self, ctx: RequestContext, view: EndpointView, candidate: Candidate, settled: Settled, cache: CacheUse) -> _Opened:
+        """One served model's answer."""
+        if self._access.revision() != view.revision:  # Rights or clearances changed since, perhaps while another one failed.
+            candidate = await self._snapshots.still(ctx, view, candidate)
+        if not view.policy.cache_s or settled.read.stream or settled.approved is not None:
+            return await self._open(ctx, candidate, settled)
+        return await self._kept_or_opened(ctx, view, candidate, settled, cache)
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        await self._shadows.close()
 
     async def complete_text(
         self,
@@ -382,7 +404,11 @@ class Completions:
     async def _open(self, ctx: RequestContext, candidate: Candidate, settled: Settled) -> _Opened:
         """Send the request to one served model and wait for the first byte of its answer, or for all of it when it is no stream."""
         here = candidate.upstream is None and candidate.served.kind is ServedKind.LOCAL
-        turn = await self._runtime.admit(candidate.served.model) if here and self._runtime is not None else None
+        turn: Turn | None = None
+        if here and self._runtime is not None:
+            turn = await self._runtime.admit(candidate.served.model)
+        elif candidate.health is not None and candidate.health.gate.places:
+            turn = await candidate.health.gate.enter()
         try:
             return await self._send(ctx, candidate, settled, turn)
         except BaseException:
@@ -416,6 +442,27 @@ class Completions:
             await response.aclose()
             raise
 
+    async def _copy(self, ctx: RequestContext, view: EndpointView, shadow: Candidate, settled: Settled) -> None:
+        """Let a shadow answer, and throw the answer away."""
+        meter = Meter(ctx, view, self._usage, self._clock)
+        meter.candidate, meter.outcome, meter.streamed = shadow, "shadow", settled.read.stream
+        label = settled.provenance.label
+        meter.label_text = label.text()
+        route = Route(view.name, shadow.served.name, view.name, "shadow", "", label)
+        watch = _Watch(self._snapshots, ctx, view, shadow, label, None)
+        try:
+            opened = await self._open(ctx, shadow, settled)
+            meter.first_byte()
+            answer = ChatResponse(opened, route=route, meter=meter, read=settled.read, watch=watch)
+            async for _ in answer.body():
+                pass
+            meter.settle("ok" if answer.status == OK else "error", answer.usage)
+        except InsjoError as error:
+            meter.settle("error", TokenUsage(), error)
+        except BaseException as error:
+            meter.settle("cancelled", TokenUsage(), error)
+            raise
+
     async def _clear(
         self, ctx: RequestContext, wanted: ProviderRequest, candidate: Candidate, settled: Settled
     ) -> Cleared[ProviderRequest]:
@@ -436,7 +483,7 @@ class Completions:
 
     async def _address(self, candidate: Candidate) -> tuple[Upstream, TimeLimits]:
         if candidate.upstream is not None:
-            return candidate.upstream, ELSEWHERE
+            return candidate.upstream, candidate.limits or ELSEWHERE
         if candidate.served.kind is not ServedKind.LOCAL or self._runtime is None:
             raise ProviderRefused("Models on this machine are switched off.", hint="Switch them on with the setting `local_models`.")
         return await self._runtime.address(candidate.served.model), HERE
@@ -445,7 +492,7 @@ class Completions:
 class _Watch:
     """Looks, before each piece of a stream, whether something about rights changed since the last look."""
 
-    __slots__ = ("_candidate", "_ctx", "_label", "_seen", "_snapshots", "_still_valid", "_view")
+    __slots__ = ("_ctx", "_label", "_seen", "_snapshots", "_still_valid", "_view", "candidate")
 
     def __init__(
         self,
@@ -459,7 +506,7 @@ class _Watch:
         self._snapshots = snapshots
         self._ctx = ctx
         self._view = view
-        self._candidate = candidate
+        self.candidate = candidate
         self._label = label
         self._still_valid = still_valid
         self._seen = view.revision
@@ -473,14 +520,14 @@ class _Watch:
         now = self._snapshots.revision
         current = await self.rights()
         if not may_flow(self._label, current.clearance).allowed:
-            raise AccessEnded(f"`{self._candidate.served.name}` may no longer receive content of this label.")
+            raise AccessEnded(f"`{self.candidate.served.name}` may no longer receive content of this label.")
         self._seen = now
 
     async def rights(self) -> Candidate:
         """Decide again about the caller alone: a whole answer answers what has been received already."""
         if self._still_valid is not None:
             await self._still_valid()
-        return await self._snapshots.still(self._ctx, self._view, self._candidate)
+        return await self._snapshots.still(self._ctx, self._view, self.candidate)
 
 
 def _with_native(read: ReadBody, raw: bytes) -> ReadBody:

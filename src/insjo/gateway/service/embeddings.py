@@ -207,6 +207,7 @@ class Embeddings:
         try:
             meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, len(content), {}))
             routed = await self._router.route(ctx, view, provenance, content, meter, attempt, purpose=PURPOSE)
+            routed.candidate.fares_well()
         except InsjoError as error:
             meter.settle("blocked" if error.code == "FLOW_BLOCKED" else "error", TokenUsage(), error)
             raise
@@ -223,14 +224,20 @@ class Embeddings:
         if candidate.upstream is None:  # pragma: no cover - the callers look.
             raise ProviderRefused("This served model has no address.")
         body = with_model(read, candidate.served.model)
-        wanted = ProviderRequest(candidate.upstream, PATH, body, stream=False, limits=ELSEWHERE)
+        wanted = ProviderRequest(candidate.upstream, PATH, body, stream=False, limits=candidate.limits or ELSEWHERE)
         cleared = self._access.flows.clear(ctx, wanted, provenance, candidate.clearance, PURPOSE, content_hash=hash_of(body))
-        response = await self._provider.open(cleared)
+        gate = candidate.health.gate if candidate.health is not None else None
+        place = await gate.enter() if gate is not None and gate.places else None
+        response = None
         try:
+            response = await self._provider.open(cleared)
             check_status(response)
             content = await response.read()
         finally:
-            await response.aclose()
+            if response is not None:
+                await response.aclose()
+            if place is not None:
+                place.release()
         if response.status != OK:
             text.check_refusal(content, response.status)
             return _Given(TokenUsage(), response.status, content)

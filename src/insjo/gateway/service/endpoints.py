@@ -10,19 +10,22 @@ from insjo.access.errors import EndpointNotFound
 from insjo.access.types import ALL, CREATE_PRIVILEGE, Clearance, Level, Privilege, SecurableKind
 from insjo.gateway.errors import EndpointInvalid
 from insjo.gateway.service.finders import check_guardrails
-from insjo.gateway.service.providers import check_profile
+from insjo.gateway.service.providers import check_profile, check_routing
 from insjo.gateway.store import EndpointRow, EndpointStore, LimitStore
 from insjo.gateway.types import (
     Endpoint,
     EndpointSpec,
     EndpointState,
+    Load,
     Policy,
     Prices,
     Profile,
+    Routing,
     ServedKind,
     ServedModel,
     ServedModelSpec,
     Task,
+    TimeLimits,
 )
 from insjo.kernel.context import SYSTEM, system_context
 from insjo.kernel.errors import PermissionDenied, did_you_mean
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from insjo.access.service.facade import Access
     from insjo.access.types import Securable
     from insjo.gateway.ports import ChatProvider, EmbeddingProvider, ModelRuntime, Patterns
+    from insjo.gateway.service.health import Health, Healths
     from insjo.gateway.service.vault import Vault
     from insjo.gateway.types import Guardrail, LocalModel
     from insjo.kernel.clock import Clock
@@ -76,10 +80,12 @@ class Endpoints:
         runtime: ModelRuntime | None,
         embedding_provider: EmbeddingProvider | None,
         chat_provider: ChatProvider,
+        healths: Healths,
         patterns: Patterns | None = None,
     ) -> None:
         """Keep what the endpoints are made of."""
         self._patterns = patterns
+        self._healths = healths
         self._database = database
         self._clock = clock
         self._access = access
@@ -135,7 +141,7 @@ class Endpoints:
                 name=name,
                 task=spec.task.value,
                 comment=spec.comment,
-                policy=asdict(spec.policy),
+                policy=_policy_row(spec),
                 served=[_served_row(each) for each in spec.served],
                 created_at=now,
                 created_by=ctx.principal.name,
@@ -162,11 +168,11 @@ class Endpoints:
         if (wanted.name, wanted.task.value) != (row.name, row.task):
             raise EndpointInvalid("Name and task of an endpoint stay as they are.", hint="Make a new endpoint.")
         self._check(ctx, wanted, before)
-        self._check_policy(ctx, row.name, wanted.policy, Policy.of(row.policy))
+        self._check_policy(ctx, row.name, wanted.policy, policy_of(row))
         changed = replace(
             row,
             comment=wanted.comment,
-            policy=asdict(wanted.policy),
+            policy=_policy_row(wanted),
             served=[_served_row(each) for each in wanted.served],
             updated_at=self._clock.now(),
             updated_by=ctx.principal.name,
@@ -240,6 +246,7 @@ class Endpoints:
         names = [each.name for each in spec.served]
         if len(set(names)) < len(names):
             raise EndpointInvalid("Two served models have the same name.")
+        check_routing(spec)
         shares = [each.share for each in spec.served]
         if any(shares) and (min(shares) < 0 or sum(shares) != ALL_PER_CENT):
             hint = "Give each served model its share, 100 in all; or none of them, and the order decides."
@@ -357,7 +364,9 @@ class Endpoints:
             for stored in row.served:
                 destination = destination_of(row.name, stored["name"])
                 clearance = self._access.clearances.get(destination)
-                served.append(replace(served_of(stored), has_key=(row.id, stored["name"]) in keyed, clearance=clearance))
+                made = replace(served_of(stored), has_key=(row.id, stored["name"]) in keyed, clearance=clearance)
+                state, reason = self._served_state(row.name, made)
+                served.append(replace(made, state=state, state_reason=reason))
             found.append(self._endpoint(row, tuple(served), owners[row.id]))
         return found
 
@@ -368,7 +377,8 @@ class Endpoints:
             name=row.name,
             task=Task(row.task),
             served=served,
-            policy=Policy.of(row.policy),
+            policy=policy_of(row),
+            routing=routing_of(row),
             comment=row.comment,
             owner=owner,
             created_at=row.created_at,
@@ -379,14 +389,15 @@ class Endpoints:
             state_reason=reason,
         )
 
-    def state_of(self, served: Sequence[ServedModel]) -> tuple[EndpointState, str]:
+    @staticmethod
+    def state_of(served: Sequence[ServedModel]) -> tuple[EndpointState, str]:
         """READY when one of the served models is; else the state of the first."""
-        states = [self._served_state(each) for each in served]
+        states = [(each.state, each.state_reason) for each in served if not each.shadow]
         return next((each for each in states if each[0] is EndpointState.READY), states[0])
 
-    def _served_state(self, served: ServedModel) -> tuple[EndpointState, str]:
+    def _served_state(self, endpoint: str, served: ServedModel) -> tuple[EndpointState, str]:
         if served.kind.elsewhere:
-            return EndpointState.READY, ""
+            return health_of(self._healths, endpoint, served).state()
         source = self._runtime if served.kind is ServedKind.LOCAL else self._embedding_provider
         if source is None:
             return EndpointState.FAILED, "Models on this machine are switched off (setting `local_models`)."
@@ -419,7 +430,31 @@ def _served_row(spec: ServedModelSpec) -> dict[str, Any]:
         "base_url": spec.base_url,
         "profile": profile,
         "share": spec.share,
+        "load": asdict(spec.load),
+        "shadow": spec.shadow,
     }
+
+
+def _policy_row(spec: EndpointSpec) -> dict[str, Any]:
+    """What is stored of policy and routing."""
+    return {**asdict(spec.policy), "routing": asdict(spec.routing)}
+
+
+def policy_of(row: EndpointRow) -> Policy:
+    """Policy from what is stored."""
+    return Policy.of(row.policy)
+
+
+def routing_of(row: EndpointRow) -> Routing:
+    """Routing from what is stored."""
+    stored = row.policy.get("routing", {})
+    limits = stored.get("limits")
+    return Routing(**{**stored, "limits": TimeLimits(**limits) if limits else None})
+
+
+def health_of(healths: Healths, endpoint: str, served: ServedModel) -> Health:
+    """The health of a served model elsewhere; another address is another model."""
+    return healths.of(endpoint, served.name, served.kind, served.base_url, served.model)
 
 
 def served_of(stored: Mapping[str, Any]) -> ServedModel:
@@ -431,6 +466,8 @@ def served_of(stored: Mapping[str, Any]) -> ServedModel:
         base_url=stored["base_url"],
         profile=_profile_of(stored["profile"]),
         share=stored.get("share", 0),
+        load=Load(**stored.get("load", {})),
+        shadow=stored.get("shadow", 0),
     )
 
 

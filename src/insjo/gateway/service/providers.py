@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -11,11 +12,16 @@ from insjo.gateway.types import ServedKind, Upstream
 
 if TYPE_CHECKING:
     from insjo.gateway.service.wire import ReadBody
-    from insjo.gateway.types import ServedModel, ServedModelSpec
+    from insjo.gateway.types import EndpointSpec, ServedModel, ServedModelSpec
 
 ANTHROPIC_HEADERS: Final = (("anthropic-version", "2023-06-01"),)
 AZURE_NEWER: Final = "/openai/v1"
 """Base URLs of Azure that end so take the model from the body, as OpenAI does, and no version."""
+
+ALL_PER_CENT: Final = 100
+RETRIES_MAX: Final = 5
+PLACES_MAX: Final = 10_000
+LIMIT_S_MAX: Final = 24 * 3600
 
 _LENGTHS: Final = frozenset({"max_tokens", "max_completion_tokens"})
 _KEPT: Final = frozenset({"model", "messages", "stream", "stream_options", "input"})
@@ -43,6 +49,26 @@ def check_profile(served: ServedModelSpec) -> None:
     wrong = sorted(_KEPT.intersection(served.profile.leave_out))
     if wrong:
         raise EndpointInvalid(f"The field `{wrong[0]}` cannot be left out of a request.")
+
+
+def check_routing(spec: EndpointSpec) -> None:
+    """Refuse a routing that could not work; raises EndpointInvalid."""
+    routing, limits = spec.routing, spec.routing.limits
+    if routing.strategy not in {"order", "latency"}:
+        raise EndpointInvalid(f"`{routing.strategy}` is no way to choose.", hint="Use `order` or `latency`.")
+    if not 0 <= routing.retries <= RETRIES_MAX:
+        raise EndpointInvalid(f"Everything can be tried again between 0 and {RETRIES_MAX} times, not {routing.retries}.")
+    if limits is not None and not all(0 < each <= LIMIT_S_MAX for each in astuple(limits)):
+        raise EndpointInvalid(f"Each time limit is above 0 and at most {LIMIT_S_MAX} seconds.")
+    for each in spec.served:
+        if not (0 <= each.load.places <= PLACES_MAX and 0 <= each.load.waiting <= PLACES_MAX):
+            raise EndpointInvalid(f"`{each.name}` has between 0 and {PLACES_MAX} places, and as many that wait.")
+        if not 0 <= each.shadow <= ALL_PER_CENT or (each.shadow and each.share):
+            raise EndpointInvalid(f"`{each.name}` gets between 0 and 100 per cent as a shadow, and a shadow has no share.")
+        if (each.load.places or each.shadow) and not each.kind.elsewhere:
+            raise EndpointInvalid(f"`{each.name}` runs on this machine: it has a line of its own and is nobody's shadow.")
+    if all(each.shadow for each in spec.served):
+        raise EndpointInvalid("Somebody has to answer: a shadow never does.")
 
 
 def adapted(read: ReadBody, served: ServedModel) -> bytes:

@@ -12,6 +12,7 @@ from insjo.gateway.service.dryrun import DryRuns
 from insjo.gateway.service.embeddings import Embeddings
 from insjo.gateway.service.endpoints import Endpoints
 from insjo.gateway.service.guardrails import Asks, Guardrails
+from insjo.gateway.service.health import Healths
 from insjo.gateway.service.limits import Limits
 from insjo.gateway.service.messages import Messages
 from insjo.gateway.service.responses import Responses
@@ -67,7 +68,7 @@ class GatewayRoom:
         """Put the services together; nothing starts yet."""
         self._chat_provider = chat_provider
         self._vectors = VectorCache(journal_dir / "vectors", vectors_mb * 2**20) if vectors_mb else None
-        vault = Vault(keys_dir)
+        vault, healths = Vault(keys_dir), Healths()
         self.endpoints = Endpoints(
             database=database,
             clock=clock,
@@ -77,10 +78,11 @@ class GatewayRoom:
             embedding_provider=embedding_provider,
             chat_provider=chat_provider,
             patterns=patterns,
+            healths=healths,
         )
         self.usage = Usage(database=database, access=access, journal_dir=journal_dir, observer=observer)
         self.dry_runs = DryRuns(database=database, clock=clock, access=access, endpoints=self.endpoints, usage=self.usage)
-        self.snapshots = Snapshots(access=access, endpoints=self.endpoints, vault=vault, threads=threads)
+        self.snapshots = Snapshots(access=access, endpoints=self.endpoints, vault=vault, threads=threads, healths=healths)
         self.limits = Limits(database=database, clock=clock, access=access, threads=threads)
         guardrails = Guardrails(access=access, patterns=patterns, threads=threads)
         router = Router(access=access, threads=threads)
@@ -127,6 +129,7 @@ class GatewayRoom:
     async def close(self) -> None:
         """End connections and write what waits."""
         self.snapshots.close()
+        await self.completions.close()
         await self._chat_provider.close()
         if self._vectors is not None:
             await asyncio.to_thread(self._vectors.close)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 from insjo.access.errors import EndpointNotFound
 from insjo.access.types import Clearance, Privilege
 from insjo.gateway.errors import AccessEnded, KeyUnreadable, WrongTask
-from insjo.gateway.service.endpoints import destination_of, served_of
+from insjo.gateway.service.endpoints import destination_of, health_of, policy_of, routing_of, served_of
 from insjo.gateway.service.providers import upstream_of
 from insjo.gateway.store import DatabaseAway
-from insjo.gateway.types import Policy, Task
+from insjo.gateway.types import Routing, Task
 from insjo.kernel.errors import InsjoError, PermissionDenied, did_you_mean
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from insjo.access.service.facade import Access
     from insjo.access.types import Decision, Label
     from insjo.gateway.service.endpoints import Endpoints
+    from insjo.gateway.service.health import Health, Healths
     from insjo.gateway.service.vault import Vault
     from insjo.gateway.store import EndpointRow
-    from insjo.gateway.types import Route, ServedModel, Upstream
+    from insjo.gateway.types import Policy, Route, ServedModel, TimeLimits, Upstream
     from insjo.kernel.context import RequestContext
     from insjo.kernel.threads import Threads
 
@@ -50,6 +51,8 @@ class Candidate:
         endpoint: Name of the endpoint to which it belongs.
         upstream: Where it is, for a model elsewhere; models on this machine are asked for theirs.
         unusable: Why it cannot be used at all, or None.
+        health: How it fares, for one elsewhere.
+        limits: How long each stage of a call may take; None means the default.
     """
 
     endpoint: str
@@ -57,6 +60,13 @@ class Candidate:
     clearance: Clearance
     upstream: Upstream | None = None
     unusable: InsjoError | None = None
+    health: Health | None = field(default=None, compare=False)
+    limits: TimeLimits | None = None
+
+    def fares_well(self) -> None:
+        """An answer of it came, whole."""
+        if self.health is not None and self.health.troubled:
+            self.health.succeeded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ class Plan:
 class EndpointView:
     """An endpoint as requests see it: its own served models in order, then those of its fallback.
 
-    `plans` fills as content of new labels comes; it lives no longer than the clearances from which it is made.
+    `plans` fills as content of new labels comes; it lives no longer than the clearances from which it is made.  `shadows` get copies.
     """
 
     id: str
@@ -92,6 +102,8 @@ class EndpointView:
     candidates: tuple[Candidate, ...]
     created_s: int
     revision: int
+    routing: Routing = field(default_factory=Routing)
+    shadows: tuple[Candidate, ...] = ()
     plans: dict[Label, Plan] = field(default_factory=dict, compare=False)
 
 
@@ -107,8 +119,9 @@ class Snapshot:
 class Snapshots:
     """The snapshot that holds now."""
 
-    def __init__(self, *, access: Access, endpoints: Endpoints, vault: Vault, threads: Threads) -> None:
+    def __init__(self, *, access: Access, endpoints: Endpoints, vault: Vault, threads: Threads, healths: Healths) -> None:
         """Begin with none; the first request makes one."""
+        self._healths = healths
         self._access = access
         self._endpoints = endpoints
         self._vault = vault
@@ -199,7 +212,7 @@ class Snapshots:
         except (EndpointNotFound, PermissionDenied, WrongTask) as error:
             raise AccessEnded(f"The right to use `{view.name}` was withdrawn while the answer was running.") from error
         place = (candidate.endpoint, candidate.served.name)
-        for each in now.candidates:
+        for each in (*now.candidates, *now.shadows):
             if (each.endpoint, each.served.name) == place:
                 return each
         raise AccessEnded(f"The served model `{candidate.served.name}` was removed while the answer was running.")
@@ -245,14 +258,16 @@ class Snapshots:
         tasks = {row.name: row.task for row in rows}
         views = {}
         for row in rows:
-            policy = Policy.of(row.policy)
+            policy = policy_of(row)
             fallback = own.get(policy.fallback, ()) if tasks.get(policy.fallback) == row.task else ()
             views[row.name] = EndpointView(
                 id=row.id,
                 name=row.name,
                 task=Task(row.task),
                 policy=policy,
-                candidates=own[row.name] + fallback,
+                candidates=tuple(each for each in own[row.name] + fallback if not each.served.shadow),
+                shadows=tuple(each for each in own[row.name] if each.served.shadow),
+                routing=routing_of(row),
                 created_s=int(row.created_at.timestamp()),
                 revision=revision,
             )
@@ -262,17 +277,20 @@ class Snapshots:
         self, row: EndpointRow, sealed: dict[tuple[str, str], bytes], clearances: dict[str, Clearance]
     ) -> tuple[Candidate, ...]:
         found = []
+        limits = routing_of(row).limits
         for stored in row.served:
             served = served_of(stored)
             destination = destination_of(row.name, served.name)
             clearance = clearances.get(destination) or Clearance(destination)
-            upstream, unusable = None, None
+            upstream, unusable, health = None, None, None
             if served.kind.elsewhere:
+                health = health_of(self._healths, row.name, served)
+                health.gate.places, health.gate.waiting_max = served.load.places, served.load.waiting
                 secret = sealed.get((row.id, served.name))
                 try:
                     key = self._vault.open(secret, f"{row.id}/{served.name}") if secret else ""
                     upstream = upstream_of(served, key)
                 except KeyUnreadable as error:
                     unusable = error
-            found.append(Candidate(row.name, served, clearance, upstream, unusable))
+            found.append(Candidate(row.name, served, clearance, upstream, unusable, health, limits))
         return tuple(found)

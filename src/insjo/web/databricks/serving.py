@@ -158,7 +158,7 @@ async def update_config(call: Call) -> Response:
     served, task = await _served_of(call, body, before.served)
     if task is not before.task:
         raise EndpointInvalid(f"`{before.name}` is for {before.task}, and the served models are for {task}.", hint="Make a new endpoint.")
-    spec = EndpointSpec(before.name, task, served, before.policy, before.comment)
+    spec = replace(EndpointSpec.of(before), served=served)
     return await _shown(call, await call.run(endpoints.update, call.ctx, before.name, spec))
 
 
@@ -237,7 +237,7 @@ def _entity_body(served: ServedModel, endpoint: Endpoint) -> dict[str, Any]:
         "name": served.name,
         "creator": endpoint.created_by,
         "creation_timestamp": epoch_ms(endpoint.created_at),
-        "state": {"deployment": "DEPLOYMENT_READY", "deployment_state_message": ""},
+        "state": {"deployment": "DEPLOYMENT_READY", "deployment_state_message": served.state_reason},
     }
     if served.kind.elsewhere:
         body["external_model"] = {"name": served.model, "task": _WIRE_TASKS[endpoint.task], **_provider_body(served)}
@@ -282,14 +282,16 @@ async def _served_of(call: Call, config: _Config, before: tuple[ServedModel, ...
         tasks.add(task)
     if len(tasks) > 1:
         raise EndpointInvalid("The served entities of an endpoint have one task, and these have several.")
-    known = {(each.name, each.kind): each.profile for each in before}
-    kept = (replace(each, profile=_kept(known.get((each.name, each.kind)), each.profile)) for each in served)
-    return tuple(kept), tasks.pop()
+    known = {(each.name, each.kind): each for each in before}
+    return tuple(_kept(known.get((each.name, each.kind)), each) for each in served), tasks.pop()
 
 
-def _kept(before: Profile | None, asked: Profile) -> Profile:
-    """The profile of a served model that stays: prices and limits, of which this wire does not know, are kept."""
-    return asked if before is None else replace(before, api_version=asked.api_version)
+def _kept(before: ServedModel | None, asked: ServedModelSpec) -> ServedModelSpec:
+    """A served model that stays keeps what this wire does not know of: prices, places and copies."""
+    if before is None:
+        return asked
+    profile = replace(before.profile, api_version=asked.profile.api_version)
+    return replace(asked, profile=profile, load=before.load, shadow=0 if asked.share else before.shadow)
 
 
 def _name_of(entity: _Entity) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, policies, results, schedules
+from insjo.web.insjo import agents, assistant, conversations, governance, indexes, ingest, limits, policies, results, routing, schedules
 
 if TYPE_CHECKING:
     from insjo.web.types import DoorRoute
@@ -20,4 +20,5 @@ ROUTES: tuple[DoorRoute, ...] = (
     *assistant.ROUTES,
     *results.ROUTES,
     *schedules.ROUTES,
+    *routing.ROUTES,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from insjo.access.types import GRANTABLE, Privilege, SecurableKind
@@ -124,7 +125,7 @@ async def add_served(call: Call) -> Response:
     try:
         endpoint = await call.run(call.services.gateway.endpoints.get, call.ctx, call.path("name"))
         now = spec_of(endpoint)
-        spec = EndpointSpec(now.name, now.task, (*now.served, served_of(form)), now.policy, now.comment)
+        spec = replace(now, served=(*now.served, served_of(form)))
         await call.run(call.services.gateway.endpoints.update, call.ctx, now.name, spec)
     except InvalidArgument as error:
         return await show_with(call, error=error, status=400)
@@ -138,9 +139,7 @@ async def remove_served(call: Call) -> Response:
     now = spec_of(endpoint)
     left = tuple(each for each in now.served if each.name != form.get("served"))
     try:
-        await call.run(
-            call.services.gateway.endpoints.update, call.ctx, now.name, EndpointSpec(now.name, now.task, left, now.policy, now.comment)
-        )
+        await call.run(call.services.gateway.endpoints.update, call.ctx, now.name, replace(now, served=left))
     except InvalidArgument as error:
         return await show_with(call, error=error, status=400)
     return redirect(f"/endpoints/{now.name}")
