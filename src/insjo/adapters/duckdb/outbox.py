@@ -23,7 +23,7 @@ def outbox(spill: Path, number: int) -> Path:
 
 def deliver(source: Path, folder: Path, paths: Iterable[str]) -> None:
     """Move files, which are durable already, to the same relative paths below a folder, durably."""
-    changed = {folder, folder.parent}
+    changed = {folder} if folder.is_dir() else {folder, folder.parent}
     folder.mkdir(parents=True, exist_ok=True)
     for path in paths:
         target = folder / path
