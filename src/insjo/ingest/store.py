@@ -35,6 +35,11 @@ def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
     connection.execute(locations.insert().values(**values))
 
 
+def update(connection: sa.Connection, name: str, values: Mapping[str, Any]) -> int:
+    """Change a location; how many there were."""
+    return connection.execute(sa.update(locations).where(locations.c.name == name).values(**values)).rowcount
+
+
 def delete(connection: sa.Connection, name: str) -> int:
     """Forget a location; how many there were."""
     return connection.execute(locations.delete().where(locations.c.name == name)).rowcount

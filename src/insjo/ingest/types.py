@@ -145,7 +145,7 @@ class Location:
 
     Attributes:
         url: Prefix of files (`https://`, `s3://`, `az://`, `abfss://`, `gs://`) or a database (`postgresql://user@host/db`, `mysql://`).
-        volume: Full name of the volume; who may write to it may fetch.
+        volume: Full name of the volume; who may write to it may fetch.  Empty: stewards alone fetch, into a volume that they name.
         secret: `scope/key` of a secret with the token, the settings or the password; empty for none.
         private: Addresses of this machine and its networks are allowed.
     """

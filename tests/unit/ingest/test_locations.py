@@ -15,7 +15,7 @@ import pytest
 from mysql_mimic import MysqlServer, Session
 
 from insjo.access.errors import AccessDenied, FlowBlocked
-from insjo.access.types import Label, Level, SecurableKind
+from insjo.access.types import Clearance, Label, Level, SecurableKind
 from insjo.adapters.remote.addresses import checked_address
 from insjo.adapters.remote.web import below
 from insjo.ingest.errors import LocationExists, LocationInvalid, LocationNotFound, LocationRefused
@@ -304,3 +304,36 @@ def test_tables_of_mysql(dock: Dock) -> None:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def test_a_place_without_a_volume_is_for_stewards_who_name_one(dock: Dock, site: Site) -> None:
+    locations, ctx = dock.room.locations, dock.desk.ctx
+    locations.create(ctx, "anywhere", site.url, "", private=True)
+    with pytest.raises(LocationInvalid, match="has no volume"):
+        locations.fetch(ctx, "anywhere", "a.csv")
+    run = dock.jobs.wait(ctx, locations.fetch(ctx, "anywhere", "a.csv", VOLUME).id, WITHIN_S)
+    assert run.result.get("path") == "/Volumes/main/desk/files/anywhere/a.csv", run.error
+    person = dock.desk.as_("passer_by")
+    assert "anywhere" not in {each.name for each in locations.list(person.ctx)}
+    with pytest.raises(LocationNotFound):
+        locations.fetch(person.ctx, "anywhere", "a.csv", VOLUME)
+    with pytest.raises(AccessDenied):
+        locations.update(person.ctx, "anywhere", url="https://elsewhere.example/")
+    locations.create(ctx, "bound", site.url, VOLUME, private=True)
+    with pytest.raises(LocationInvalid, match="has a volume of its own"):
+        locations.fetch(ctx, "bound", "a.csv", VOLUME)
+    locations.delete(ctx, "bound")
+
+
+def test_another_address_is_cleared_anew(dock: Dock, site: Site) -> None:
+    locations, ctx = dock.room.locations, dock.desk.ctx
+    clearances = dock.desk.lake.access.clearances
+    locations.create(ctx, "moving", site.url, VOLUME, private=True)
+    clearances.set(ctx, Clearance("location:moving", level=Level.SECRET, zone="any"))
+    locations.update(ctx, "moving", comment="the same place")
+    assert clearances.get("location:moving").level is Level.SECRET
+    assert locations.update(ctx, "moving", url="https://elsewhere.example/").url == "https://elsewhere.example/"
+    assert clearances.get("location:moving").level is Level.INTERNAL
+    for url in ("file:///etc", "https://a:b@x.example/"):
+        with pytest.raises(LocationInvalid):
+            locations.update(ctx, "moving", url=url)

@@ -77,21 +77,20 @@ class Locations:
     def create(
         self, ctx: RequestContext, name: str, url: str, volume: str, *, secret: str = "", private: bool = False, comment: str = ""
     ) -> Location:
-        """Allow a place; stewards only.
+        """Allow a place; stewards only.  Without a volume stewards alone may fetch, and name one each time.
 
         Raises:
             AccessDenied, LocationInvalid, LocationExists, VolumeNotFound: As they say.
         """
-        self._access.authority.authorize(ctx, Privilege.MANAGE, self._access.securables.metastore().id)
+        self._steward(ctx)
         name = name.lower()
         if not _NAME.fullmatch(name):
             message = f"`{name[:100]}` is not a name for a location."
             raise LocationInvalid(message, hint="Use letters, digits, `-` and `_`.")
         self._check(url, secret)
-        found = self._catalog.volumes.get(ctx, volume.lower())
-        made = Location(
-            new_id(), name, url, found.full_name, found.id, secret, private, comment[:2000], self._clock.now(), ctx.principal.name
-        )
+        found = self._catalog.volumes.get(ctx, volume.lower()) if volume else None
+        place = (found.full_name, found.id) if found else ("", "")
+        made = Location(new_id(), name, url, *place, secret, private, comment[:2000], self._clock.now(), ctx.principal.name)
         with self._database.write() as connection:
             if store.fetch(connection, name) is not None:
                 message = f"The location `{name}` exists already."
@@ -101,13 +100,41 @@ class Locations:
             clearance = Clearance(destination_of(name), level=Level.INTERNAL, zone="any")
             self._access.clearances.set(system_context(), clearance, connection=connection)
             self._access.audit.record(
-                ctx, "location.create", outcome="changed", object=name, securable_id=found.id, reason=url, connection=connection
+                ctx,
+                "location.create",
+                outcome="changed",
+                object=name,
+                securable_id=made.volume_id or None,
+                reason=url,
+                connection=connection,
             )
         return made
 
+    def update(
+        self, ctx: RequestContext, name: str, *, url: str | None = None, secret: str | None = None, comment: str | None = None
+    ) -> Location:
+        """Change a place; stewards only.  Another address is another destination, which is cleared anew."""
+        self._steward(ctx)
+        name = name.lower()
+        with self._database.write() as connection:
+            present = store.fetch(connection, name)
+            if present is None:
+                raise self._missing(ctx, name)
+            self._check(present.url if url is None else url, present.secret if secret is None else secret)
+            given = {"url": url, "secret": secret, "comment": None if comment is None else comment[:2000]}
+            values = {key: value for key, value in given.items() if value is not None}
+            if values:
+                store.update(connection, name, values)
+            if url is not None and url != present.url:
+                clearance = Clearance(destination_of(name), level=Level.INTERNAL, zone="any")
+                self._access.clearances.set(system_context(), clearance, connection=connection)
+            reason = f"{url or present.url} {' '.join(sorted(values))}"
+            self._access.audit.record(ctx, "location.update", outcome="changed", object=name, reason=reason, connection=connection)
+        return self.get(ctx, name)
+
     def delete(self, ctx: RequestContext, name: str) -> None:
         """Allow a place no longer; stewards only."""
-        self._access.authority.authorize(ctx, Privilege.MANAGE, self._access.securables.metastore().id)
+        self._steward(ctx)
         with self._database.write() as connection:
             if not store.delete(connection, name.lower()):
                 raise self._missing(ctx, name)
@@ -115,10 +142,12 @@ class Locations:
             self._access.audit.record(ctx, "location.delete", outcome="changed", object=name.lower(), connection=connection)
 
     def list(self, ctx: RequestContext) -> tuple[Location, ...]:
-        """Locations into whose volumes the caller may write."""
+        """Locations into whose volumes the caller may write; to stewards also those without one."""
         with self._database.read() as connection:
             found = store.list_all(connection)
-        decisions = self._access.authority.decide_many(ctx, [(Privilege.WRITE_VOLUME, each.volume_id) for each in found])
+        metastore = self._access.securables.metastore().id
+        asked = [(Privilege.WRITE_VOLUME, each.volume_id) if each.volume else (Privilege.MANAGE, metastore) for each in found]
+        decisions = self._access.authority.decide_many(ctx, asked)
         return tuple(each for each, decision in zip(found, decisions, strict=True) if decision.allowed)
 
     def get(self, ctx: RequestContext, name: str) -> Location:
@@ -128,15 +157,26 @@ class Locations:
             raise self._missing(ctx, name)
         return found
 
-    def fetch(self, ctx: RequestContext, name: str, what: str) -> Run:
-        """Fetch a file or a table into the volume, in the background; the run's result tells the path and, for tables, the types."""
+    def fetch(self, ctx: RequestContext, name: str, what: str, volume: str = "") -> Run:
+        """Fetch a file or a table into the volume, in the background; the run's result tells the path and, for tables, the types.
+
+        Args:
+            volume: For a location that has none.
+        """
         found = self.get(ctx, name)
+        if bool(volume) == bool(found.volume):
+            message = f"The location `{found.name}` {'has a volume of its own' if volume else 'has no volume'}."
+            raise LocationInvalid(message, hint="Leave the volume out." if volume else "Name the volume into which to fetch.")
+        into = self._catalog.volumes.get(ctx, volume.lower()) if volume else None
+        if into is not None:
+            self._access.authority.authorize(ctx, Privilege.WRITE_VOLUME, into.id)
         if not what or len(what) > 2000:  # noqa: PLR2004  # As long as an address may be.
             message = "Say what to fetch: a path below the location, or the name of a table."
             raise LocationInvalid(message)
         self._cleared(ctx, found, what)
         title = f"Fetch {what} from {found.name}"
-        return self._jobs.submit(ctx, KIND, {"location": found.name, "what": what}, title=title, securable_id=found.volume_id)
+        payload = {"location": found.name, "what": what, "volume": into.full_name if into else found.volume}
+        return self._jobs.submit(ctx, KIND, payload, title=title, securable_id=into.id if into else found.volume_id)
 
     def fetched(self, ctx: RequestContext, run_id: str) -> Run:
         """A fetch as it stands."""
@@ -145,6 +185,10 @@ class Locations:
             message = f"The fetch `{run_id[:64]}` does not exist."
             raise LoadNotFound(message)
         return run
+
+    def _steward(self, ctx: RequestContext) -> None:
+        """Refuse those who do not manage the metastore."""
+        self._access.authority.authorize(ctx, Privilege.MANAGE, self._access.securables.metastore().id)
 
     def _missing(self, ctx: RequestContext, name: str) -> LocationNotFound:
         message = f"There is no location `{name[:100]}`."
@@ -179,10 +223,11 @@ class Locations:
         asked = self._cleared(run.ctx, found, what)
         fetched = self._sources[urlsplit(found.url).scheme].open(found.url, asked.content, self._secret(found), private=found.private)
         name = _FILE_NAME.sub("_", fetched.name).strip(".")[-200:] or "file"
-        path = f"/Volumes/{found.volume.replace('.', '/')}/{found.name}/{name}"
+        volume = found.volume or str(run.payload.get("volume", ""))
+        path = f"/Volumes/{volume.replace('.', '/')}/{found.name}/{name}"
         entry = self._catalog.files.write(run.ctx, path, _counted(run, fetched), overwrite=True)
         self._access.audit.record(
-            run.ctx, "location.fetch", outcome="allowed", object=path, securable_id=found.volume_id, reason=what[:500]
+            run.ctx, "location.fetch", outcome="allowed", object=path, securable_id=found.volume_id or None, reason=what[:500]
         )
         return {"path": path, "size_bytes": entry.size_bytes, "types": dict(fetched.types)}
 

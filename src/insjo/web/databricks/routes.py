@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from insjo.web.databricks import (
     constraints,
     dbfs,
+    external_locations,
     files,
     functions,
     governance,
@@ -50,6 +51,7 @@ ROUTES: tuple[DoorRoute, ...] = (
     *governance.ROUTES,
     *statements.ROUTES,
     *warehouses.ROUTES,
+    *external_locations.ROUTES,
     *files.ROUTES,
     *uploads.ROUTES,
     *dbfs.ROUTES,

@@ -50,16 +50,17 @@ class LocationBody(msgspec.Struct):
 
     name: str
     url: str
-    volume: str
+    volume: str = ""
     secret: str = ""
     private: bool = False
     comment: str = ""
 
 
 class FetchBody(msgspec.Struct):
-    """What to fetch: a path below the location, or the name of a table."""
+    """What to fetch: a path below the location, or the name of a table; a volume when the location has none."""
 
     what: str
+    volume: str = ""
 
 
 def location_body(location: Location) -> dict[str, Any]:
@@ -216,7 +217,7 @@ async def delete_location(call: Call) -> Response:
 async def begin_fetch(call: Call) -> Response:
     """Fetch a file or a table into the volume of the location, in the background."""
     body = await call.json(FetchBody)
-    run = await call.run(call.services.ingest.locations.fetch, call.ctx, call.path("name"), body.what)
+    run = await call.run(call.services.ingest.locations.fetch, call.ctx, call.path("name"), body.what, body.volume)
     return JSONResponse(fetch_body(run), status_code=202)
 
 

@@ -51,7 +51,7 @@ async def _start(call: Call, *, error: InsjoError | None = None, status: int = 2
     schemas = await _schemas(call)
     chosen = call.query("schema").lower()
     volume = await _uploads_of(call, chosen) if chosen else None
-    locations = await call.run(call.services.ingest.locations.list, call.ctx)
+    locations = [each for each in await call.run(call.services.ingest.locations.list, call.ctx) if each.volume]
     loads = (await call.run(call.services.ingest.loads.list, call.ctx, PageRequest(LOADS_SHOWN))).items
     return await page(
         call, "pages/ingest.html", status, schemas=schemas, chosen=chosen, volume=volume, error=error, loads=loads, locations=locations
