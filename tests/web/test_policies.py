@@ -40,6 +40,17 @@ def test_the_policy_of_an_endpoint_is_read_and_set(admin: Door, anna: Door) -> N
     admin.call("GET", f"{PREFIX}/endpoints/nothing/policy", status=404)
 
 
+def test_the_guardrails_of_databricks_wire_are_kept(admin: Door) -> None:
+    path = "/api/2.0/serving-endpoints/insjo-chat"
+    wanted = {"input": {"pii": {"behavior": "MASK"}, "invalid_keywords": ["blue heron"]}, "output": {"pii": {"behavior": "BLOCK"}}}
+    assert admin.call("PUT", f"{path}/ai-gateway", {"guardrails": wanted})["guardrails"] == wanted
+    assert admin.call("GET", path)["ai_gateway"]["guardrails"] == wanted
+    asked = {"model": "insjo-chat", "messages": [{"role": "user", "content": "A blue heron."}]}
+    assert admin.call("POST", "/v1/chat/completions", asked, status=403)["error"]["code"] == "guardrail_blocked"
+    admin.call("PUT", f"{path}/ai-gateway", {"guardrails": {"input": {"safety": True}}}, status=501)
+    assert admin.call("PUT", f"{path}/ai-gateway", {})["guardrails"] == {}
+
+
 def test_approvals_are_listed_and_decided(admin: Door, anna: Door) -> None:
     assert anna.call("GET", f"{PREFIX}/approvals") == {"approvals": []}
     answer = admin.call("POST", f"{PREFIX}/approvals/nothing", {"grant": True}, status=404)

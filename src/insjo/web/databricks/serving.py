@@ -14,9 +14,10 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from insjo.gateway.errors import EndpointInvalid, NotBuilt
-from insjo.gateway.types import EndpointSpec, EndpointState, LimitSpec, Profile, ServedKind, ServedModelSpec, Task
+from insjo.gateway.types import EndpointSpec, EndpointState, LimitSpec, Policy, Profile, ServedKind, ServedModelSpec, Task
 from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import InsjoError
+from insjo.web.databricks.guardrails import GatewayGuardrails, guardrails_body, over, put_guardrails
 from insjo.web.types import Call, DoorRoute
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class _Switch(msgspec.Struct):
 
 class _Gateway(msgspec.Struct):
     rate_limits: list[_RateLimit] = []
-    guardrails: dict[str, Any] | None = None
+    guardrails: GatewayGuardrails | None = None
     inference_table_config: _Switch | None = None
     usage_tracking_config: _Switch | None = None
     fallback_config: _Switch | None = None
@@ -136,7 +137,8 @@ async def create_endpoint(call: Call) -> Response:
     body = await call.json(_Create)
     limits = _limits_of(body.name, body.ai_gateway) if body.ai_gateway else []
     served, task = await _served_of(call, body.config)
-    spec = EndpointSpec(body.name, task, served, comment=body.description)
+    policy = over(Policy(), body.ai_gateway.guardrails if body.ai_gateway else None)
+    spec = EndpointSpec(body.name, task, served, policy, comment=body.description)
     if limits:
         await call.run(call.services.access.principals.require_admin, call.ctx, "set limits")
     endpoints = call.services.gateway.endpoints
@@ -170,10 +172,11 @@ async def delete_endpoint(call: Call) -> Response:
 
 
 async def put_gateway(call: Call) -> Response:
-    """Replace the limits of an endpoint; usage is always tracked."""
+    """Replace the limits and the guardrails of an endpoint; usage is always tracked."""
     body = await call.json(_Gateway)
     kept = await _replace_limits(call, body)
-    return JSONResponse({"usage_tracking_config": {"enabled": True}, "rate_limits": kept, "fallback_config": {"enabled": True}})
+    told = {"usage_tracking_config": {"enabled": True}, "rate_limits": kept, "fallback_config": {"enabled": True}}
+    return JSONResponse({**told, "guardrails": await put_guardrails(call, call.path("name"), body.guardrails)})
 
 
 async def put_rate_limits(call: Call) -> Response:
@@ -203,6 +206,7 @@ async def _shown(call: Call, endpoint: Endpoint) -> Response:
         "usage_tracking_config": {"enabled": True},
         "fallback_config": {"enabled": True},
         "rate_limits": [_limit_body(each) for each in limits.values()],
+        "guardrails": guardrails_body(endpoint.policy),
     }
     return JSONResponse(body)
 
@@ -361,8 +365,6 @@ async def _secret(call: Call, reference: str) -> str:
 
 def _limits_of(endpoint: str, body: _Gateway) -> list[LimitSpec]:
     """The gateway's limits for those of the wire; what Insjö does not do is refused by name."""
-    if body.guardrails:
-        raise NotBuilt("Insjö has no guardrails of this wire.", hint="Labels and clearances decide what may leave.")
     if body.inference_table_config is not None and body.inference_table_config.enabled:
         raise NotBuilt("Insjö writes no inference tables.", hint="`system.ai.usage` has every request, without content.")
     found = []
