@@ -51,7 +51,11 @@ def describe(kind: str, arguments: Mapping[str, Any], language: Language) -> str
     name = f"`{arguments['name']}`"
     if verb == "create":
         return f"Skapar {said} {name}. Du blir dess ägare." if swedish else f"Creates the {said} {name}. You become its owner."
-    return _removal(said, name, arguments, swedish=swedish)
+    said_of_it = _removal(said, name, arguments, swedish=swedish)
+    if noun == "table" and not arguments.get("view"):
+        back = "Den kan hämtas tillbaka i sju dagar med `UNDROP TABLE`." if swedish else "`UNDROP TABLE` brings it back within seven days."
+        return f"{said_of_it} {back}"
+    return f"{said_of_it} {'Det går inte att ångra.' if swedish else 'This cannot be undone.'}"
 
 
 def done_text(kind: str, arguments: Mapping[str, Any], language: Language) -> str:
@@ -115,5 +119,5 @@ def _removal(said: str, name: str, arguments: Mapping[str, Any], *, swedish: boo
         facts.append(f"ägare `{arguments['owner']}`" if swedish else f"owner `{arguments['owner']}`")
     about = f" ({', '.join(facts)})" if facts else ""
     if swedish:
-        return f"Tar bort {said} {name}{about} med allt innehåll och alla rättigheter. Det går inte att ångra."
-    return f"Deletes the {said} {name}{about} with its contents and all rights on it. This cannot be undone."
+        return f"Tar bort {said} {name}{about} med allt innehåll och alla rättigheter."
+    return f"Deletes the {said} {name}{about} with its contents and all rights on it."

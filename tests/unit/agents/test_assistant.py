@@ -241,9 +241,11 @@ def test_a_table_is_dropped_with_what_is_lost_said_before(house: House) -> None:
     house.lake.must("CREATE TABLE main.air.doomed AS SELECT 1 AS one UNION ALL SELECT 2")
     action = confirmable(ask(house, house.admin, "drop this table", table="main.air.doomed"))
     assert "2 rows, 1 columns" in action.describes
-    assert "cannot be undone" in action.describes
+    assert "brings it back within seven days" in action.describes
     house.room.assistant.confirm(house.admin, action.id)
     assert house.made.access.securables.find(SecurableKind.TABLE, "main.air.doomed") is None
+    house.lake.must("UNDROP TABLE main.air.doomed")
+    assert house.lake.run(house.admin, "SELECT one FROM main.air.doomed").table.num_rows == 2
 
 
 def test_confirmations_are_in_the_audit(house: House) -> None:
