@@ -62,6 +62,18 @@ def test_the_same_request_of_the_same_person_is_sent_once(made: Installation) ->
     assert kept.label == sent.label
 
 
+def test_a_shadow_gets_no_copy_of_what_was_not_sent(made: Installation) -> None:
+    endpoints = made.gateway.endpoints
+    spec = EndpointSpec.of(endpoints.get(made.admin, OUTSIDE))
+    spare = replace(made.served("spare", recorder=made.inside), shadow=100)
+    endpoints.update(made.admin, OUTSIDE, replace(spec, served=(*spec.served, spare)))
+    token = made.token("anna")
+    found = [outcome(post(made.url, token, "/v1/chat/completions", {"model": OUTSIDE, "messages": SAID})) for _ in range(3)]
+    assert found == ["direct", "cached", "cached"]
+    until(lambda: len([each for each in made.gateway.usage.list(made.admin).items if each.outcome == "shadow"]) == 1)
+    assert len(made.inside.requests) == 1
+
+
 def test_nobody_is_given_what_somebody_else_was(made: Installation) -> None:
     assert [outcome(ask(made, name)) for name in ("anna", "bert", "anna", "bert")] == ["direct", "direct", "cached", "cached"]
     assert len(made.outside.requests) == 2

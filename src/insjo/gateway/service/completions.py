@@ -267,7 +267,7 @@ class Completions:
             routed = await self._router.route(
                 ctx, view, provenance, read.raw, meter, attempt, purpose=PURPOSE, approved=settled.approved, conversation=talk
             )
-            if view.shadows:
+            if view.shadows and not routed.result.cached:
                 self._shadows.send(ctx, view, settled)
             if settled.outcome is not None:
                 routed = self._router.mark(ctx, view, routed, settled.outcome, settled.reason, settled.about, meter)
@@ -282,7 +282,8 @@ class Completions:
             if not answer.streamed:
                 if self._access.revision() != view.revision:
                     await watch.rights()
-                routed.candidate.fares_well()
+                if not routed.result.cached:  # What is kept tells nothing of how the served model fares now.
+                    routed.candidate.fares_well()
                 refused = None if answer.status == OK else ProviderRefused("The provider refused the request.")
                 meter.settle("error" if refused else "ok", answer.usage, refused)
         except InsjoError as error:

@@ -255,7 +255,7 @@ async def _tried(candidate: Candidate, attempt: Callable[[Candidate], Awaitable[
     except UpstreamFailed as error:
         health.failed(error)
         raise
-    if started_s:
+    if started_s and not getattr(result, "cached", False):
         health.measured(time.perf_counter() - started_s)
     return result
 
