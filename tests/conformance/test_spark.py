@@ -27,7 +27,7 @@ from tests.support.sail import sail
 FOLDER = Path(__file__).parent
 ROWS = " FROM (VALUES (1, 'a', CAST(NULL AS INT)), (2, 'a', 5), (3, 'b', CAST(NULL AS INT))) AS q(x, y, n)"
 REFUSED = {"refused": True}
-RIGHT = {"sql_functions.jsonl": 122, "sql_functions_own.jsonl": 767, "sql_queries.jsonl": 24, "sql_queries_own.jsonl": 73}
+RIGHT = {"sql_functions.jsonl": 122, "sql_functions_own.jsonl": 767, "sql_queries.jsonl": 24, "sql_queries_own.jsonl": 77}
 """How many cases of each set are right on Sail; these numbers may only grow."""
 
 

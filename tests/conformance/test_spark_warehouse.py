@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 SETUP = [each.strip().rstrip(";") for each in (FOLDER / "sql_setup.sql").read_text(encoding="utf-8").split(";\n") if each.strip()]
 ROWS = " FROM (VALUES (1, 'a', CAST(NULL AS INT)), (2, 'a', 5), (3, 'b', CAST(NULL AS INT))) AS q(x, y, n)"
 CHANGING = frozenset({"dml", "ddl", "func", "delta", "gov", "script", "meta"})
-RIGHT = {"sql_functions.jsonl": 128, "statements": 74, "sql_statements_more.jsonl": 54, "sql_queries_own.jsonl": 78}
+RIGHT = {"sql_functions.jsonl": 128, "statements": 74, "sql_statements_more.jsonl": 54, "sql_queries_own.jsonl": 83}
 """How many cases are right (or, without a known answer, refused by name); these numbers may only grow.
 
 What is asked for is 97 % of the functions (125 of 128) and 90 % of the statements (70 of 77).

@@ -60,6 +60,9 @@ class Names:
 NODE_TYPE = "insjo_type"
 """Key under which a compiled node carries its type."""
 
+MEANS_OUTPUT = "insjo_means_output"
+"""Key under which a column tells that it is the name of another output of the same SELECT, for other engines than Insjö's own."""
+
 
 @dataclass(slots=True)
 class Expressions:
@@ -197,7 +200,10 @@ def _column(compiler: Expressions, node: exp.Expr) -> Fragment:
     if isinstance(node.this, exp.Star):
         message = "`*` can stand in a select list and in `count(*)` only."
         raise UnsupportedFeature(message)
-    return compiler.name(part_names(node))
+    found = compiler.name(part_names(node))
+    if not node.args.get("table") and compiler.scope.aliases.get(node.name.lower()) is found:
+        node.meta[MEANS_OUTPUT] = True
+    return found
 
 
 def _identifier(compiler: Expressions, node: exp.Expr) -> Fragment:

@@ -60,6 +60,10 @@ class Selection:
         return self.clause.source.scope
 
 
+STAR_NAMES = "insjo_star_names"
+"""Key under which a star carries the names of its columns, for other engines than Insjö's own."""
+
+
 def compile_select(queries: QueryCompiler, node: exp.Expr, parent: Scope | None, tables: Mapping[str, CommonTable]) -> CompiledQuery:
     """Compile one SELECT."""
     for key, words in (
@@ -128,10 +132,11 @@ def _select_list(selection: Selection) -> None:
         cells = node.meta.pop("insjo_cells", None)
         if cells is not None:
             selection.items.extend(Item(name, fragment, explicit=True) for name, fragment in cells)
-        elif isinstance(node, exp.Star):
-            selection.items.extend(_star(node, selection.scope.visible()))
-        elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
-            selection.items.extend(_star(node.this, _qualified_star(selection, node)))
+        elif node.is_star and isinstance(node, exp.Star | exp.Column):
+            star = node if isinstance(node, exp.Star) else node.this
+            shown = _star(star, selection.scope.visible() if star is node else _qualified_star(selection, node))
+            node.meta[STAR_NAMES] = tuple(item.name for item in shown)
+            selection.items.extend(shown)
         elif isinstance(node, exp.Alias):
             _add_alias(selection, node.alias, selection.compiler.compile(node.this))
         else:

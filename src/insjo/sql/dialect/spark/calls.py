@@ -361,7 +361,20 @@ def _signum(node: exp.Anonymous) -> exp.Expr:
     return exp.Anonymous(this="signum", expressions=[cast(node.expressions[0], DOUBLE)])
 
 
+def _tried(node: exp.Anonymous) -> exp.Expr:
+    """A quotient, and NULL where the divisor is 0."""
+    kinds = [type_of(each) or STRING for each in node.expressions]
+    if len(kinds) != 2 or any(each.kind is Kind.DECIMAL for each in kinds):  # noqa: PLR2004  # Both sides.
+        raise refused(node, "the function `try_divide` on decimals")
+    if not all(each.is_numeric for each in kinds):
+        return node
+    left, right = (cast(each, DOUBLE) for each in node.expressions)
+    divisor = exp.Anonymous(this="nullif", expressions=[right.copy(), cast(exp.Literal.number(0), DOUBLE)])
+    return exp.Paren(this=exp.Div(this=left.copy(), expression=divisor, typed=False, safe=False))
+
+
 _CHANGES: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
+    "try_divide": _tried,
     "array_join": _array_join,
     "slice": _slice,
     "isnan": _isnan,

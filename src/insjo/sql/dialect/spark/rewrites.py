@@ -14,9 +14,11 @@ from sqlglot import exp
 from insjo.sql.dialect.coercion import common_type
 from insjo.sql.dialect.expressions import NODE_TYPE
 from insjo.sql.dialect.names import is_aggregate
+from insjo.sql.dialect.selects import STAR_NAMES
 from insjo.sql.dialect.spark.calls import rewritten_call
 from insjo.sql.dialect.spark.casts import checked_cast
 from insjo.sql.dialect.spark.moments import shifted_date
+from insjo.sql.dialect.spark.outputs import plain_outputs
 from insjo.sql.dialect.spark.percentiles import within_group
 from insjo.sql.dialect.spark.relations import plain_relations
 from insjo.sql.dialect.spark.typed import WIDE, cast, refused, shared_type, type_of
@@ -55,6 +57,7 @@ _UNSUITED = frozenset({Kind.VARIANT})
 def rewrite(tree: exp.Expr, session: SessionFacts) -> exp.Expr:
     """The tree with every node made safe; it is changed."""
     plain_relations(tree)
+    plain_outputs(tree)
     for node in list(tree.walk()):
         _check(node)
     found = tree
@@ -405,10 +408,10 @@ def _ordered(node: exp.Expr) -> exp.Expr:
     if more or not (isinstance(key, exp.Var) or is_column) or key.name.upper() != "ALL":
         return node
     query = node.parent
-    if not isinstance(query, exp.Select) or any(isinstance(each, exp.Star) or each.is_star for each in query.expressions):
+    if not isinstance(query, exp.Select) or any(each.is_star and STAR_NAMES not in each.meta for each in query.expressions):
         raise refused(node, "ORDER BY ALL with a star")
     keys = []
-    for at in range(1, len(query.expressions) + 1):
+    for at in range(1, sum(len(each.meta.get(STAR_NAMES, "1")) for each in query.expressions) + 1):
         made = only.copy()
         if isinstance(made, exp.Ordered):
             made.set("this", exp.Literal.number(at))
