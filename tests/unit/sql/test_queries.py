@@ -228,3 +228,36 @@ def test_the_same_plan_sees_new_rows_new_columns_and_new_views(desk: Desk) -> No
     assert desk.error(text).code == "TABLE_OR_VIEW_NOT_FOUND"
     desk.run("CREATE VIEW v AS SELECT id, id AS more FROM t")
     assert desk.rows(text) == [(1, None, 1)]
+
+
+def test_whole_numbers_bound_decimals_in_files_and_behind_filters(desk: Desk) -> None:
+    """Files are left out by their statistics; numbers that the type cannot hold, or with a fraction, leave nothing out wrongly."""
+    desk.run("CREATE TABLE prices (id INT, price DECIMAL(5,2))")
+    for values in ("(1, 1.00), (2, 39.99)", "(3, 40.00), (4, 40.01)", "(5, -7.50), (6, 999.99)", "(7, NULL)"):
+        desk.run(f"INSERT INTO prices VALUES {values}")
+    wanted = {
+        "price < 40": [1, 2, 5],
+        "price <= 40": [1, 2, 3, 5],
+        "40 < price": [4, 6],
+        "price = 40": [3],
+        "price >= -7": [1, 2, 3, 4, 6],
+        "price IN (1, 40)": [1, 3],
+        "price < 100000": [1, 2, 3, 4, 5, 6],
+        "price > -100000": [1, 2, 3, 4, 5, 6],
+        "price < 39.995": [1, 2, 5],
+    }
+    for condition, ids in wanted.items():
+        assert [row[0] for row in desk.rows(f"SELECT id FROM prices WHERE {condition} ORDER BY id")] == ids, condition
+    desk.lake.person("ulla")
+    for text in (
+        "CREATE FUNCTION even(n INT) RETURNS BOOLEAN RETURN n % 2 = 0",
+        "ALTER TABLE prices SET ROW FILTER even ON (id)",
+        "GRANT USE CATALOG ON CATALOG main TO ulla",
+        "GRANT USE SCHEMA ON SCHEMA desk TO ulla",
+        "GRANT SELECT ON TABLE prices TO ulla",
+    ):
+        desk.run(text)
+    ulla = desk.as_("ulla")
+    for condition, ids in wanted.items():
+        found = [row[0] for row in ulla.rows(f"SELECT id FROM prices WHERE {condition} ORDER BY id")]
+        assert found == [number for number in ids if number % 2 == 0], condition
