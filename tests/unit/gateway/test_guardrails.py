@@ -226,6 +226,12 @@ def test_what_could_not_be_kept_is_refused(wrong: Guardrail) -> None:
         check_guardrails([wrong], PATTERNS)
 
 
+def test_an_endpoint_that_would_not_look_takes_none(made: Installation) -> None:
+    spec = EndpointSpec.of(made.gateway.endpoints.get(made.admin, "insjo-embed"))
+    with pytest.raises(EndpointInvalid):
+        made.gateway.endpoints.update(made.admin, "insjo-embed", replace(spec, policy=Policy(guardrails=(KINDS[0][0],))))
+
+
 def test_no_expression_takes_long() -> None:
     """What takes an engine with backtracking longer than the universe is done at once; the deadline is a minute."""
     begun = time.process_time()

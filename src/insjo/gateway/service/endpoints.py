@@ -243,6 +243,8 @@ class Endpoints:
             raise EndpointInvalid(f"`{spec.name}` is no name for an endpoint.", hint="Use letters, digits, dots, dashes and underscores.")
         if not 1 <= len(spec.served) <= SERVED_MAX:
             raise EndpointInvalid(f"An endpoint has between 1 and {SERVED_MAX} served models, and this one has {len(spec.served)}.")
+        if spec.policy.guardrails and spec.task is not Task.CHAT:
+            raise EndpointInvalid("Guardrails are for endpoints for chat.")
         names = [each.name for each in spec.served]
         if len(set(names)) < len(names):
             raise EndpointInvalid("Two served models have the same name.")
