@@ -114,6 +114,12 @@ def _fill(admin: Door) -> dict[str, str]:
     assert load.status == HTTPStatus.ACCEPTED, load.text
     place = {"name": CANARY, "url": f"https://{CANARY}.example/{CANARY}/", "volume": f"{CANARY}_cat.{CANARY}_sch.{CANARY}_vol"}
     assert admin.call("POST", "/api/insjo/v1/ingest/locations", place).status == HTTPStatus.CREATED
+    opener = {
+        "name": CANARY,
+        "comment": CANARY,
+        "azure_service_principal": dict.fromkeys(("directory_id", "application_id", "client_secret"), CANARY),
+    }
+    assert admin.call("POST", "/api/2.1/unity-catalog/storage-credentials", opener).status == HTTPStatus.OK
     token = admin.call("POST", "/api/2.0/token/create", {"comment": CANARY}).json()
     me = admin.call("GET", "/api/2.0/preview/scim/v2/Me").json()
     return _furnish(admin) | {

@@ -187,8 +187,25 @@ def test_nobody_allows_themselves_a_place_elsewhere(prisoner: Prisoner) -> None:
         "postgresql://a@127.0.0.1/x",
         "gopher://x",
     ):
-        body = {"name": "mine", "url": url, "volume": "cell.own.box", "private": True, "secret": f"{CANARY}_scope/{CANARY}_key"}
+        body: dict[str, object] = {
+            "name": "mine",
+            "url": url,
+            "volume": "cell.own.box",
+            "private": True,
+            "secret": f"{CANARY}_scope/{CANARY}_key",
+        }
         assert _document(prisoner, "POST", "/api/insjo/v1/ingest/locations", body).status == HTTPStatus.FORBIDDEN
+        place = {"name": "mine", "url": url, "credential_name": CANARY}
+        assert _document(prisoner, "POST", "/api/2.1/unity-catalog/external-locations", place).status >= HTTPStatus.FORBIDDEN
+    for kind in ("external-locations", "storage-credentials"):
+        named = f"/api/2.1/unity-catalog/{kind}/{CANARY}"
+        change = {"comment": "mine", "url": "https://x.example/"}
+        for method, sent in (("GET", None), ("PATCH", change), ("DELETE", None)):
+            assert _document(prisoner, method, named, sent).status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}, (method, kind)
+    for scope in ("insjo.storage-credentials", "INSJO.storage-credentials"):
+        for path in (f"get?scope={scope}&key={CANARY}", f"list?scope={scope}", f"acls/list?scope={scope}"):
+            assert _document(prisoner, "GET", f"/api/2.0/secrets/{path}").status == HTTPStatus.NOT_FOUND
+            assert prisoner.guarded.admin.call("GET", f"/api/2.0/secrets/{path}").status == HTTPStatus.NOT_FOUND
     for what in ("x.csv", "../x", "//other/x", "http://127.0.0.1/", "%2e%2e/x", *NASTY[:8]):
         answer = _document(prisoner, "POST", f"/api/insjo/v1/ingest/locations/{CANARY}/fetch", {"what": what}, sent=what)
         assert answer.status == HTTPStatus.NOT_FOUND

@@ -110,3 +110,21 @@ class TooManySchedules(ResourceExhausted):
     """The owner has as many schedules as somebody may have."""
 
     code = "QUOTA_EXCEEDED"
+
+
+class CredentialInvalid(InvalidArgument):
+    """The name or the parts of a storage credential are wrong."""
+
+    code = "STORAGE_CREDENTIAL_INVALID"
+
+
+class CredentialNotFound(NotFound):
+    """No storage credential has that name, or you are not a steward."""
+
+    code = "STORAGE_CREDENTIAL_NOT_FOUND"
+
+
+class CredentialExists(AlreadyExists):
+    """A storage credential has that name already."""
+
+    code = "STORAGE_CREDENTIAL_ALREADY_EXISTS"

@@ -189,3 +189,20 @@ class Schedule:
     last_at: datetime | None = None
     last_run_id: str = ""
     outdated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StorageCredential:
+    """What opens places elsewhere, by its name.  Its secret parts are not here.
+
+    Attributes:
+        kind: In the words of the Unity Catalog API, such as `azure_service_principal`.
+        public: The parts that are no secret, by the names of that API.
+    """
+
+    name: str
+    kind: str
+    public: Mapping[str, str]
+    comment: str
+    created_by: str
+    updated_at: datetime

@@ -1,7 +1,7 @@
 """External locations of the Unity Catalog API: places outside from which stewards let files be fetched.
 
 Wire: clients.md 1c.  Insjö reads from them and never writes; a location that is made here has no volume of its own, so that stewards alone
-fetch from it, into a volume that they name.  Its credential is a secret by its name, `scope/key`, whose value is never told.
+fetch from it, into a volume that they name.  Its credential is a storage credential, or a secret as `scope/key`; neither is ever told.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from insjo.kernel.clock import epoch_ms
 from insjo.kernel.errors import Unimplemented
 from insjo.web.databricks.unity import listing
 from insjo.web.types import Call, DoorRoute
+from insjo.workspace.service.credentials import SCOPE
 
 if TYPE_CHECKING:
     from insjo.ingest.types import Location
@@ -47,13 +48,20 @@ class LocationBody(msgspec.Struct):
                 raise Unimplemented(f"`{name}` of an external location is not implemented.", hint="Leave it out.")
 
 
+async def _secret(call: Call, credential_name: str | None) -> str | None:
+    """The secret of a storage credential by its name, or the one that `scope/key` names."""
+    if not credential_name or "/" in credential_name:
+        return credential_name
+    return f"{SCOPE}/{(await call.run(call.services.workspace.credentials.get, call.ctx, credential_name)).name}"
+
+
 def external_location_body(location: Location) -> dict[str, object]:
     """A location on the wire."""
     return {
         "name": location.name,
         "url": location.url,
-        "credential_name": location.secret,
-        "credential_id": location.secret,
+        "credential_name": location.secret.removeprefix(f"{SCOPE}/"),
+        "credential_id": location.secret.removeprefix(f"{SCOPE}/"),
         "comment": location.comment,
         "read_only": True,
         "owner": location.created_by,
@@ -81,7 +89,7 @@ async def create_external_location(call: Call) -> Response:
     body = await call.json(LocationBody)
     body.refuse()
     locations = call.services.ingest.locations
-    secret, comment = body.credential_name or "", body.comment or ""
+    secret, comment = await _secret(call, body.credential_name) or "", body.comment or ""
     made = await call.run(locations.create, call.ctx, body.name, body.url or "", "", secret=secret, comment=comment)
     return JSONResponse(external_location_body(made))
 
@@ -91,8 +99,8 @@ async def update_external_location(call: Call) -> Response:
     body = await call.json(LocationBody)
     body.refuse()
     locations = call.services.ingest.locations
-    name = call.path("name")
-    made = await call.run(locations.update, call.ctx, name, url=body.url, secret=body.credential_name, comment=body.comment)
+    name, secret = call.path("name"), await _secret(call, body.credential_name)
+    made = await call.run(locations.update, call.ctx, name, url=body.url, secret=secret, comment=body.comment)
     return JSONResponse(external_location_body(made))
 
 

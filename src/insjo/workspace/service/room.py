@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from insjo.kernel.context import system_context
 from insjo.workspace import store
+from insjo.workspace.service.credentials import StorageCredentials
 from insjo.workspace.service.dashboards import Dashboards, trash_limit
 from insjo.workspace.service.objects import Objects
 from insjo.workspace.service.permissions import Permissions
@@ -60,6 +61,7 @@ class WorkspaceRoom:
         self.objects = Objects(self._tree, self.dashboards, self.queries)
         self.permissions = Permissions(self._tree)
         self.secrets = Secrets(self._tree, keys)
+        self.credentials = StorageCredentials(self._tree, self.secrets)
 
     def start(self) -> None:
         """Make the shared folder, and empty the trash of what lies there too long."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from insjo.access.errors import SecurableExists, SecurableNotFound
 from insjo.access.types import EVERYBODY_ID, METASTORE_ID, Privilege, SecurableKind
+from insjo.kernel.context import SYSTEM
 from insjo.kernel.vault import Unsealable, Vault
 from insjo.workspace import store
 from insjo.workspace.errors import InvalidPermissionLevel, InvalidSecret, PathTaken, SecretNotFound, SecretUnreadable, TooManySecrets
@@ -26,6 +27,9 @@ SECRETS_MAX: Final = 1000
 """Scopes of the installation and secrets of a scope (Databricks has the same limits)."""
 
 VALUE_BYTES_MAX: Final = 128 * 1024
+OWN_PREFIX: Final = "insjo."
+"""Beginning of the names of scopes that Insjö keeps for itself: nobody reads them by their name."""
+
 _NAME: Final = re.compile(r"[\w.@-]{1,128}", re.ASCII)
 
 LEVELS: Final[Mapping[str, frozenset[Privilege]]] = {
@@ -53,6 +57,9 @@ class Secrets:
             TooManySecrets: There are as many scopes as there may be.
         """
         name = _checked(scope, "scope").lower()
+        if name.startswith(OWN_PREFIX) and ctx.principal != SYSTEM:
+            message = f"Scopes whose names begin with `{OWN_PREFIX}` are kept by Insjö."
+            raise InvalidSecret(message, hint="Choose another name.")
         try:
             with self._tree.database.write() as connection:
                 made = self._access.securables.register(ctx, SecurableKind.SECRET_SCOPE, name, connection=connection)
@@ -69,7 +76,8 @@ class Secrets:
 
     def list_scopes(self, ctx: RequestContext) -> tuple[SecretScope, ...]:
         """Scopes that the caller may see, by name."""
-        return tuple(SecretScope(name) for name in self._access.authority.visible_names(ctx, SecurableKind.SECRET_SCOPE, SCOPES_MAX))
+        names = self._access.authority.visible_names(ctx, SecurableKind.SECRET_SCOPE, SCOPES_MAX)
+        return tuple(SecretScope(name) for name in names if not name.startswith(OWN_PREFIX))
 
     def delete_scope(self, ctx: RequestContext, scope: str) -> None:
         """Delete a scope with all its secrets; needs MANAGE."""
@@ -173,6 +181,8 @@ class Secrets:
 
     def _scope(self, ctx: RequestContext, scope: str, privilege: Privilege) -> Securable:
         """A scope by name, if the caller may do this."""
+        if scope.lower().startswith(OWN_PREFIX) and ctx.principal != SYSTEM:
+            raise _missing(f"The scope `{scope[:128]}`")
         try:
             return self._access.securables.resolve(ctx, SecurableKind.SECRET_SCOPE, scope.lower()[:128], privilege)
         except SecurableNotFound as error:
