@@ -27,7 +27,7 @@ def anna(server: RunningServer, admin: Door) -> Door:
     return Door(server.url, server.token("anna"))
 
 
-POLICY = {"on_conflict": "reroute", "fallback": "", "minimise": True, "redact": True, "ask": "steward"}
+POLICY = {"on_conflict": "reroute", "fallback": "", "minimise": True, "redact": True, "ask": "steward", "cache_s": 60}
 
 
 def test_the_policy_of_an_endpoint_is_read_and_set(admin: Door, anna: Door) -> None:
@@ -36,6 +36,7 @@ def test_the_policy_of_an_endpoint_is_read_and_set(admin: Door, anna: Door) -> N
     assert anna.call("GET", path).items() >= POLICY.items()
     anna.call("PUT", path, {}, status=403)
     admin.call("PUT", path, {"ask": "nobody"}, status=400)
+    admin.call("PUT", path, {"cache_s": -1}, status=400)
     admin.call("PUT", path, {"fallback": "insjo-chat"}, status=400)
     admin.call("GET", f"{PREFIX}/endpoints/nothing/policy", status=404)
 

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 APPROVALS = "/usage/approvals"
+SECONDS_DIGITS_MAX = 9
 
 
 def policy_of(form: Mapping[str, str], before: Policy) -> Policy:
     """The policy that a form describes; what the form does not show stays."""
-    ask = form.get("ask", "")
+    ask, cache_s = form.get("ask", ""), form.get("cache_s", "").strip()
     return replace(
         before,
         on_conflict="block" if form.get("on_conflict") == "block" else "reroute",
@@ -31,6 +32,7 @@ def policy_of(form: Mapping[str, str], before: Policy) -> Policy:
         minimise=form.get("minimise") == "on",
         redact=form.get("redact") == "on",
         ask="user" if ask == "user" else "steward" if ask == "steward" else "",
+        cache_s=int(cache_s) if cache_s.isdecimal() and len(cache_s) <= SECONDS_DIGITS_MAX else before.cache_s,
     )
 
 
