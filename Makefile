@@ -80,9 +80,11 @@ reference: .venv/.stamp-dev ## Write docs/reference/{settings,errors}.md anew fr
 bench: .venv/.stamp-dev ## Measure against peers; bench-gateway, bench-ingest, bench-models, bench-search one part (benchmarks/README.md)
 	scripts/bench.sh
 
-stress: .venv/.stamp-dev ## Four writers on one table with kills at random moments, on the disk, S3 and Azure; 50,000 requests to failing providers
+stress: .venv/.stamp-dev ## Four writers on one table with kills at random moments, on the disk, S3 and Azure; 50,000 requests to failing providers; 64 callers and a budget; 100,000 steps among canaries
 	INSJO_TEST_STRESS_S=120 $(BIN)/pytest -s -q tests/contract/table_storage/test_places.py -k four_writers
 	INSJO_TEST_STRESS_REQUESTS=50000 $(BIN)/pytest -s -q tests/unit/gateway/test_upstream_faults.py -k storm
+	INSJO_TEST_BUDGET_S=180 $(BIN)/pytest -s -q --timeout=0 tests/security/test_budget.py
+	INSJO_TEST_WALK_STEPS=100000 $(BIN)/pytest -s -q --timeout=0 tests/security/test_canary_walk.py -k no_canary
 
 bench-sql: .venv/.stamp-dev ## Measure SQL: ours cold and warm, the plain limit, peers (makes .venv-bench)
 	scripts/bench.sh sql
