@@ -96,7 +96,7 @@ def written_by_generator(python: Path, scale: float, folder: Path) -> Iterator[t
     """Each table of TPC-H as a Parquet file, by a generator that is ten times as fast as the reference; raises OSError without it."""
     tool = python.parent / "tpchgen-cli"
     for table in FIRSTS:
-        words = [str(tool), "--scale-factor", f"{scale:g}", "--tables", table, "--format", "parquet", "--output-dir", str(folder)]
+        words = [str(tool), "parquet", "--scale-factor", f"{scale:g}", "--tables", table, "--output-dir", str(folder)]
         subprocess.run(words, check=True, capture_output=True)
         yield table, folder / f"{table}.parquet"
 
