@@ -158,8 +158,7 @@ def test_retry_after_is_heeded_while_another_can_answer(made: Installation, spar
     made.outside.script.append(Script(fault=Fault.STATUS, status=429))  # With `Retry-After: 7`.
     assert ask(made).route.served_model == "spare"
     assert "asked for a rest" in made.gateway.endpoints.get(made.admin, OUTSIDE).served[0].state_reason
-    for _ in range(3):
-        assert ask(made).route.served_model == "spare"
+    assert ask(made).route.served_model == "spare"
     assert len(made.outside.requests) == 1
 
 
@@ -199,7 +198,7 @@ def test_a_passing_failure_is_tried_again(made: Installation) -> None:
     ],
 )
 def test_what_will_not_pass_is_not_tried_again(made: Installation, script: Script, kind: type[InsjoError]) -> None:
-    make(made, made.served(), how=Routing(retries=2, limits=TimeLimits(first_byte_s=0.3)))
+    make(made, made.served(), how=Routing(retries=2, limits=TimeLimits(first_byte_s=0.3) if kind is ProviderTimedOut else None))
     made.outside.default = script
     with pytest.raises(kind) as caught:
         ask(made)
@@ -256,19 +255,19 @@ def test_shares_change_while_it_runs(made: Installation, spare: Recorder) -> Non
 def test_the_faster_model_is_asked_first(made: Installation, spare: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "EXPLORED", 0.0)
     two(made, spare, Routing(strategy="latency"))
-    made.outside.default = Script(delay_s=0.3)
+    made.outside.default = Script(delay_s=1.0)
     assert ask(made).route.served_model == "paid", "nothing is known yet"
     assert ask(made).route.served_model == "spare", "nothing is known of this one"
     assert {ask(made).route.served_model for _ in range(3)} == {"spare"}
 
 
 def test_each_endpoint_has_its_own_time_limits(made: Installation, spare: Recorder) -> None:
-    two(made, spare, Routing(limits=TimeLimits(connect_s=5, first_byte_s=0.3, idle_s=5, total_s=20), retries=0))
+    two(made, spare, Routing(limits=TimeLimits(connect_s=5, first_byte_s=2, idle_s=20, total_s=60), retries=0))
     made.outside.default = Script(fault=Fault.HANG)
     assert ask(made).route.outcome == "failed_over"
     read = made.gateway.endpoints.get(made.admin, OUTSIDE).routing
     assert read.limits is not None
-    assert (read.limits.first_byte_s, read.retries) == (0.3, 0)
+    assert (read.limits.first_byte_s, read.retries) == (2, 0)
 
 
 # Places
@@ -276,7 +275,7 @@ def test_each_endpoint_has_its_own_time_limits(made: Installation, spare: Record
 
 def test_places_are_limited_and_so_is_the_line(made: Installation) -> None:
     make(made, replace(made.served(), load=Load(1, 2)))
-    made.outside.default = Script(delay_s=0.2)
+    made.outside.default = Script(delay_s=0.8)
 
     async def work() -> list[object]:
         await said(made)
@@ -288,7 +287,7 @@ def test_places_are_limited_and_so_is_the_line(made: Installation) -> None:
 
 def test_who_finds_no_place_goes_to_the_next(made: Installation, spare: Recorder) -> None:
     make(made, replace(made.served(), load=Load(1, 0)), made.served("spare", recorder=spare))
-    made.outside.default = Script(delay_s=0.2)
+    made.outside.default = Script(delay_s=0.8)
 
     async def work() -> list[str]:
         answers = await asyncio.gather(*(said(made) for _ in range(4)))
@@ -391,7 +390,7 @@ def test_what_is_withdrawn_while_one_fails_holds_for_the_next(
     made: Installation, spare: Recorder, change: str, kind: type[InsjoError]
 ) -> None:
     two(made, spare)
-    made.outside.default = Script(fault=Fault.STATUS, status=500, delay_s=0.5)
+    made.outside.default = Script(fault=Fault.STATUS, status=500, delay_s=1.5)
     changes: dict[str, Callable[[], object]] = {
         "clearance": lambda: made.access.clearances.set(made.admin, Clearance(SPARE, level=Level.PUBLIC, categories=ALL, zone="any")),
         "grant": lambda: made.access.grants.revoke(made.admin, made.id_of(OUTSIDE), "anna", [Privilege.EXECUTE]),

@@ -145,7 +145,7 @@ def test_a_provider_that_is_gone_or_silent(made: Installation, counted: Counting
         make(made, gone, spare)
     made.outside.default = Script(fault=Fault.HANG)
     spec = EndpointSpec.of(made.gateway.endpoints.get(made.admin, OUTSIDE))
-    limits = TimeLimits(connect_s=10, first_byte_s=0.2, idle_s=0.5, total_s=30)
+    limits = TimeLimits(connect_s=10, first_byte_s=2, idle_s=2, total_s=60)
     made.gateway.endpoints.update(
         made.admin, OUTSIDE, EndpointSpec(spec.name, spec.task, spec.served, spec.policy, routing=Routing(limits=limits))
     )
