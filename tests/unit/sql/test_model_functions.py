@@ -102,6 +102,7 @@ def test_each_different_value_is_asked_once_and_null_never(lake: LawLake) -> Non
         ("SELECT id, row_number() OVER (ORDER BY id DESC) AS r, outside(body) AS a FROM notes QUALIFY r = 1", [(5, 1, "five plums")], 1),
         ("SELECT a.id, outside(b.body) AS s FROM notes a JOIN notes b ON a.id = b.id + 1 WHERE a.id = 2", [(2, "one apple")], 1),
         ("SELECT outside(x) AS a FROM VALUES ('p'), ('q') AS v(x) UNION ALL SELECT 'r' ORDER BY a", [("p",), ("q",), ("r",)], 2),
+        ("SELECT (SELECT count(*) FROM notes WHERE outside(body) LIKE '%apple') AS n, outside('x') AS a", [(2, "x")], 4),
         ("SELECT (SELECT outside(max(body)) FROM notes) AS a", [("two pears",)], 1),
         ("SELECT id, rand() < 2 AS sure, outside(body) AS a FROM notes WHERE id = 1", [(1, True, "one apple")], 1),
     ],

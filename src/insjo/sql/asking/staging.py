@@ -295,7 +295,8 @@ class _Cut:
         name = self.names.get(text) if stable else None
         if name is None:
             name = f"{self.own}c{len(self.columns)}"
-            self.columns.append(exp.alias_(node.copy(), name, quoted=True))
+            # Not by `alias_`, which gives a subquery an alias of its own and no output a name.
+            self.columns.append(exp.Alias(this=node.copy(), alias=exp.to_identifier(name, quoted=True)))
             if stable:
                 self.names[text] = name
         return _named(name)
