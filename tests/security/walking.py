@@ -56,6 +56,7 @@ CHAT: Final = {
     "masking": (("paid",), Policy(redact=True)),
     "sparse": (("paid", "firm"), Policy(minimise=True)),
     "asking": (("paid",), Policy(ask="user")),
+    "kept": (("firm", "here"), Policy(cache_s=600)),
     "claude": (("claude", "here"), Policy(minimise=True, redact=True)),
 }
 CONTENT: Final = frozenset({"agents_attached_texts", "agents_conversations", "agents_messages", "gateway_responses", "sql_history"})

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from insjo.access.types import Clearance, Level, Privilege, SecurableKind
+from insjo.gateway.types import Policy
 from insjo.kernel.database import metadata
 from insjo.testing.recorder import Fault, Script
 from tests.security.attacks.conftest import Arena
@@ -273,6 +274,35 @@ def test_caches_know_the_clearance(arena: Arena) -> None:
     assert arena.chat("anna", "lent", said, temperature=0).status == 403, "an answer from before tells what may not be told now"
     assert len(here.outside["firm"].requests) == before
     here.services.gateway.endpoints.delete(here.admin, "lent")
+
+
+@pytest.mark.parametrize("way", ["person", "clearance", "right", "label"])
+def test_kept_answers_are_given_to_nobody_who_may_not_have_them(arena: Arena, way: str) -> None:
+    here, name = arena.here, f"kept_{way}"
+    here.endpoint(name, here.served("firm", Level.CONFIDENTIAL), policy=Policy("block", cache_s=3600))
+    for who in ("anna", "bo"):
+        here.allow(who, SecurableKind.ENDPOINT, name, Privilege.EXECUTE)
+    said, firm = f"Tell me of {arena.token('cell', 'hr')} and late-{way}-55129-x77", here.outside["firm"]
+    first, second = (arena.chat("anna", name, said, temperature=0) for _ in range(2))
+    assert (first.status, second.headers["x-insjo-route"].split(";")[0]) == (200, "cached")
+    before = len(firm.requests)
+    if way == "person":
+        firm.default = Script(text="said to bo alone")
+        assert "said to bo alone" in arena.chat("bo", name, said, temperature=0).text
+    elif way == "clearance":
+        lowered = Clearance(f"served_model:{name}/firm", Level.INTERNAL, NONE, "any", keeps=False)
+        here.services.access.clearances.set(here.admin, lowered)
+        assert arena.chat("anna", name, said, temperature=0).status == 403
+    elif way == "right":
+        here.refuse("anna", SecurableKind.ENDPOINT, name, Privilege.EXECUTE)
+        assert arena.chat("anna", name, said, temperature=0).status == 404
+    else:
+        here.must(f"CREATE TABLE main.board.late_{way} AS SELECT 'late-{way}-55129-x77' AS code")
+        here.recognised()
+        assert arena.chat("anna", name, said, temperature=0).status == 403, "the label is the one that the content has now"
+        here.must(f"DROP TABLE main.board.late_{way}")
+    assert len(firm.requests) == before + (way == "person")
+    here.services.gateway.endpoints.delete(here.admin, name)
 
 
 # --------------------------------------------------------------------------------------------------------------- logs and traces
