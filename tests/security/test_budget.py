@@ -21,6 +21,7 @@ import pytest
 from insjo.access.types import Privilege, SecurableKind
 from insjo.gateway.types import LimitSpec
 from insjo.testing.recorder import Script
+from tests.support.gateway import until
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.whole import Whole, whole
 
@@ -78,6 +79,12 @@ def spend(here: list[Whole]) -> Counter[int]:
     return statuses
 
 
+def _small(server: Whole) -> int:
+    """Status of a call that needs little."""
+    body = {"model": "away", "messages": [{"role": "user", "content": "one two three"}], "max_tokens": WORDS_OUT}
+    return server.call("caller0", "POST", "/v1/chat/completions", body).status
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_budget_is_kept(tmp_path: Path, postgres_server: PostgresServer, count: int) -> None:  # The fixture.
     name = postgres_server.create_database()
@@ -96,6 +103,7 @@ def test_a_budget_is_kept(tmp_path: Path, postgres_server: PostgresServer, count
             assert statuses[200] == sent
             assert sent * ONE <= BUDGET + CALLERS * ONE
             assert told <= BUDGET + CALLERS * ONE
-            assert sent * ONE > BUDGET // 2 or not statuses[429], "a budget that is not used up refuses nobody"
+            if sent * ONE + 10 * ONE < BUDGET:
+                until(lambda: _small(here[-1]) == 200, within_s=60)  # What was set aside and not used came back.
     finally:
         postgres_server.drop_database(name)
