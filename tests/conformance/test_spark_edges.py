@@ -65,7 +65,7 @@ def near(value: Any) -> Any:  # noqa: ANN401  # Any value of any type.
 def ask(desk: Desk, text: str, warehouse_id: str = "") -> tuple[Any, str]:
     """Values and type, or the word `error` and its code."""
     try:
-        found = desk.run(text, **({"warehouse_id": warehouse_id} if warehouse_id else {}))
+        found = desk.run(text, warehouse_id=warehouse_id) if warehouse_id else desk.run(text)
     except InsjoError as error:
         return "error", error.code
     column = found.table.column(0)

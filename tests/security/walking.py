@@ -230,7 +230,7 @@ class Walk:
             (self.records, 0.4), (self.page, 0.2), (self.rights, 1), (self.clear, 0.8),
         ]  # fmt: skip
         for _ in range(steps):
-            if self.draw.random() < 0.02:
+            if self.guesses and self.draw.random() < 0.02:  # What fails is tried again after a time, which is not the same in two walks.
                 self._break()
             who = self.draw.choice(tuple(READERS))
             (way,) = self.draw.choices([each for each, _ in ways], [weight for _, weight in ways])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from insjo.access.types import Label, Level, SecurableKind
 from insjo.catalog import store
@@ -102,8 +103,8 @@ def test_after_a_week_the_files_are_gone(desk: Desk) -> None:
     assert location.is_dir()
     with desk.lake.database.write() as connection:
         aged = store.dropped_tables.c.dropped_at
-        (moment,) = connection.execute(store.sa.select(aged)).scalars().all()
-        connection.execute(store.sa.update(store.dropped_tables).values(dropped_at=moment - timedelta(days=8)))
+        (moment,) = connection.execute(sa.select(aged)).scalars().all()
+        connection.execute(sa.update(store.dropped_tables).values(dropped_at=moment - timedelta(days=8)))
     assert desk.rows("SHOW TABLES DROPPED") == []
     assert desk.error("UNDROP TABLE old").code == "TABLE_OR_VIEW_NOT_FOUND"
     desk.run("CREATE TABLE other (a INT)")
