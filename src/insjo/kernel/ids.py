@@ -18,9 +18,8 @@ def new_id() -> str:
     """
     milliseconds, rest_ns = divmod(time.time_ns(), 1_000_000)
     noise = random.getrandbits(62)  # No secret, see above.
-    value = milliseconds << 80 | 0x7 << 76 | (rest_ns << 12) // 1_000_000 << 64 | 0x2 << 62 | noise
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    fraction = (rest_ns << 12) // 1_000_000
+    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{fraction:03x}-{0x8000 | noise >> 48:04x}-{noise & 0xFFFFFFFFFFFF:012x}"
 
 
 def new_secret(prefix: str, bytes_count: int = 32) -> str:

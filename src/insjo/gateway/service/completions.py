@@ -257,7 +257,7 @@ class Completions:
             meter.label_text = self._router.plan(view, provenance.label).label_text
             settled = await self._conflicts.settle(ctx, view, read, provenance, request)
             read, provenance = settled.read, settled.provenance
-            meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, read.chars, read.fields))
+            meter.reservation = await self._limits.reserve(ctx, view, provenance.label, lambda: demand_of(view, read.chars, read.fields))
 
             talk = conversation_of(ctx, view, read)
 

@@ -205,7 +205,7 @@ class Embeddings:
         """Route, and write one usage record whatever happens."""
         meter = Meter(ctx, view, self._usage, self._clock)
         try:
-            meter.reservation = await self._limits.reserve(ctx, view, provenance.label, demand_of(view, len(content), {}))
+            meter.reservation = await self._limits.reserve(ctx, view, provenance.label, lambda: demand_of(view, len(content), {}))
             routed = await self._router.route(ctx, view, provenance, content, meter, attempt, purpose=PURPOSE)
             routed.candidate.fares_well()
         except InsjoError as error:

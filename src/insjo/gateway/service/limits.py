@@ -164,8 +164,10 @@ class Limits:
         known = {name for name, decision in zip(there, decisions, strict=True) if decision.allowed}
         return [each for each in limits if not each.endpoint or each.endpoint in known]
 
-    async def reserve(self, ctx: RequestContext, view: EndpointView, label: Label, demand: Demand) -> Reservation | None:
+    async def reserve(self, ctx: RequestContext, view: EndpointView, label: Label, demanded: Callable[[], Demand]) -> Reservation | None:
         """Set aside what a request may use; None when no limit holds for it.
+
+        `demanded` is asked only when one does: most requests meet none, and each microsecond is felt.
 
         Raises:
             LimitReached: One of them is used up; nothing stays reserved then.
@@ -182,7 +184,7 @@ class Limits:
             rules = known.rules[place] = await self._threads.run(self._rules, ctx, view.name, known.limits)
         if not rules:
             return None
-        reservation = Reservation(self._settle, [])
+        reservation, demand = Reservation(self._settle, []), demanded()
         try:
             for limit in rules:
                 if label.level >= Level.parse(limit.level):
