@@ -76,7 +76,7 @@ def _nothing_is_kept(lake: World, heard: Heard) -> None:
 
 
 CHANGING = (
-    (re.compile(rb"<<[0-9a-f]{12} "), b"<<FENCE "),
+    (re.compile(rb"(?<![0-9a-z-])[0-9a-f]{12}(?![0-9a-z])"), b"FENCE"),
     (re.compile(rb"127\.0\.0\.1:\d+"), b"ADDRESS"),
     (re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}"), b"ID"),
     (re.compile(rb"\b(?:resp|msg|chatcmpl|req)_?-?[0-9a-f]{16,}"), b"ID"),
