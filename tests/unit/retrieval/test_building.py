@@ -151,6 +151,26 @@ def test_a_build_that_is_stopped_keeps_what_it_did_and_goes_on_there(library: Li
     assert library.build().result["changed"] == 3
 
 
+def test_a_large_build_is_searched_before_it_ends(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("insjo.retrieval.service.building.FIRST_PASSAGES", 2)
+    for number in range(9):
+        library.write(f"{number}.txt", f"Document number {number} speaks of topic{number}.".encode())
+    made = library.room.indexes.create(library.admin, INDEX, sources=(SOURCE,))
+    found: list[int] = []
+
+    class Looks:
+        def progress(self, done: int, total: int, message: str = "") -> None:
+            index = library.room.indexes.get(library.admin, INDEX)
+            found.append(index.documents if index.state is IndexState.READY else 0)
+
+        def check(self) -> None:
+            if found[-1] >= 2:
+                assert library.search(library.admin, "topic1")[0].path.endswith("1.txt")
+
+    library.room.indexes._building.sync(made.id, Looks())
+    assert sorted(set(found)) == [0, 2, 4, 8, 9]
+
+
 def test_lost_derived_files_are_built_again_from_the_table(library: Library, tmp_path: Path) -> None:
     filled(library)
     before = library.search(library.admin, "hotel in Stockholm")

@@ -23,8 +23,8 @@ from insjo.kernel.processes import arguments_of, guard_against_orphanage, say_re
 POSITIONS_MAX = 512
 CHARS_MAX = 4000
 SHORTEN_TO = 0.95
-PASSAGES_NICE = 10
-"""Priority of passages: beside somebody who is served they get a tenth of a core."""
+PASSAGES_NICE = 5
+"""Priority of passages: beside somebody who is served they get a quarter of a core."""
 
 
 class Model(Protocol):

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 OPERATION = "INDEX SYNC"
 FLOW_BLOCKED = "FLOW_BLOCKED"
 COMMIT_PASSAGES = 256
+FIRST_PASSAGES = 16
+"""A new index is searched as soon as it has so many; then again whenever it has twice as many, which together costs as much as once."""
+
 EMBED_PASSAGES = 16
 ERROR_CHARS_MAX = 1000
 FINGERPRINT_COLUMN_CHARS_MAX = 200
@@ -112,15 +115,19 @@ class Building:
         for each in gone:
             step.removed[each["volume_id"]].add(each["path"])
             step.gone.append(each["path"])
+        due = FIRST_PASSAGES
         try:
             for number, file in enumerate(changed):
                 progress.check()
                 # No names: who watches the build may manage the index and yet not read every source.
                 progress.progress(number, len(changed), "Reading documents")
                 self._read(step, index_id, endpoint, file, known.get(file.path), progress)
-                if len(step.rows) >= COMMIT_PASSAGES:
+                if len(step.rows) >= min(COMMIT_PASSAGES, due - counts["passages"]):
                     snapshot = self._commit(index_id, table, snapshot, step, counts)
                     step = _Step()
+                if counts["passages"] >= due:
+                    self._publish(index_id, snapshot)
+                    due = 2 * counts["passages"]
         finally:
             # Also when the build was stopped: what was embedded is not embedded again.
             snapshot = self._commit(index_id, table, snapshot, step, counts)
