@@ -28,7 +28,7 @@ test: .venv/.stamp-dev lint types imports chromium ## Run everything (up to an h
 	scripts/test.sh --workers $(WORKERS) $(SUITES)
 
 check: .venv/.stamp-dev lint types imports ## Run what must be green before a commit (under five minutes)
-	scripts/test.sh --workers $(WORKERS) arch unit
+	scripts/test.sh --workers $(WORKERS) --fast arch unit
 
 lint: .venv/.stamp-dev ## Check style and format (ruff)
 	$(BIN)/ruff check .

@@ -32,6 +32,8 @@ from insjo.kernel.context import SYSTEM, RequestContext, system_context
 from insjo.kernel.database import Database
 from tests.support.access import Lake, ctx_of
 
+pytestmark = pytest.mark.slow
+
 K, P = SecurableKind, Privilege
 
 

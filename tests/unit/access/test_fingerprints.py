@@ -22,6 +22,8 @@ from insjo.kernel.database import Database
 from insjo.kernel.settings import Settings
 from tests.support.access import KEY, Lake
 
+pytestmark = pytest.mark.slow
+
 CONFIDENTIAL = Label(Level.CONFIDENTIAL, frozenset({"personal"}))
 CUSTOMERS = ["Anna Svensson", "Erik Larsson", "Åsa Öström", "Karl-Gustav von Rosen", "Mary O'Brien"]
 PARAGRAPH = (

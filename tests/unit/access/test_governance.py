@@ -22,6 +22,8 @@ from insjo.access.protection import Argument
 from insjo.access.types import Label, Level, Privilege, Securable, SecurableKind
 from tests.support.access import Lake, Turnable
 
+pytestmark = pytest.mark.slow
+
 REGION, PAY = (Argument(column="region"),), (Argument(column="pay"),)
 
 

@@ -27,6 +27,8 @@ from insjo.sql.errors import (
 )
 from insjo.sql.ports import EngineLimits
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = "SELECT count(*) FROM range(1000000000) a, range(100000) b WHERE a.range + b.range = 7"
 
 

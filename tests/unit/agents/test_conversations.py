@@ -35,6 +35,8 @@ from insjo.testing.recorder import Fault, Script
 from tests.support.gateway import until
 from tests.support.talk import OUTSIDE, Said, Talk, open_talk
 
+pytestmark = pytest.mark.slow
+
 PAY = "Kalle Svensson earns 98765 kronor a month and lives at Storgatan 17 in Lund"
 CANARY = "kanarie7f3a9c21"
 

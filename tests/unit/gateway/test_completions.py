@@ -33,6 +33,8 @@ from insjo.kernel.errors import InsjoError, PermissionDenied
 from insjo.testing.recorder import Fault, Recorder, Script
 from tests.support.gateway import OUTSIDE, Installation
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 CONFIDENTIAL = Provenance(Label(Level.CONFIDENTIAL), (Origin("main.hr.pay", 3, "salary"),))
 SECRET_TEXT = "Kalle Svensson earns 98765 kronor a month and lives at Storgatan 17 in Lund"

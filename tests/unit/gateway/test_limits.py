@@ -24,6 +24,8 @@ from insjo.kernel.paging import PageRequest
 from insjo.testing.recorder import Fault, Script
 from tests.support.gateway import OUTSIDE, Installation, until
 
+pytestmark = pytest.mark.slow
+
 LONG = "day"
 """A period that does not end during a test, but for one at midnight."""
 

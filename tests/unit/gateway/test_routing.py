@@ -37,6 +37,8 @@ from insjo.kernel.errors import InsjoError
 from insjo.testing.recorder import Fault, Recorder, Script
 from tests.support.gateway import OUTSIDE, Installation, until
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 PAID = f"served_model:{OUTSIDE}/paid"
 SPARE = f"served_model:{OUTSIDE}/spare"

@@ -26,6 +26,8 @@ from insjo.kernel.errors import InsjoError
 from insjo.testing.recorder import Fault, Recorder, Script
 from tests.support.gateway import OUTSIDE, Installation, until
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = int(os.environ.get("INSJO_TEST_STRESS_REQUESTS", "600"))
 AT_ONCE = 16
 LIMITS = TimeLimits(connect_s=10, first_byte_s=20, idle_s=20, total_s=60)

@@ -21,6 +21,8 @@ from insjo.kernel.errors import InsjoError, NotFound
 from tests.support.workbook import workbook
 from tests.unit.ingest.conftest import Dock
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 'id;Full name;born;pay\n1;Åsa;2020-01-02;1,5\n2;"Bo\nB";;2\n'
 
 

@@ -24,6 +24,8 @@ from tests.support.postgres import PostgresMissing, running_postgres
 from tests.support.stores import free_port, s3
 from tests.unit.ingest.conftest import SECRETS, WITHIN_S, Dock
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"id,name\n1,\xc3\x85sa\n2,Bo\n"
 VOLUME = "main.desk.files"
 

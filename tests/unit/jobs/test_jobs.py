@@ -21,6 +21,8 @@ from insjo.kernel.errors import InvalidArgument
 from insjo.kernel.paging import PageRequest
 from tests.support.lake import Lake, open_lake
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 30.0
 
 

@@ -17,6 +17,8 @@ from insjo.testing.recorder import Fault, Recorder, Script
 from tests.support import documents as samples
 from tests.support.library import INDEX, SCHEMA, VOLUME, Library, open_library
 
+pytestmark = pytest.mark.slow
+
 HOTEL = "How much may a hotel in Stockholm cost?"
 PAY = f"{SCHEMA}.pay"
 

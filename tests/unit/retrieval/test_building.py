@@ -18,6 +18,8 @@ from insjo.testing.models import EMBEDDING_MODEL, HashedEmbedding
 from tests.support import documents as samples
 from tests.support.library import INDEX, SCHEMA, VOLUME, Library, open_library
 
+pytestmark = pytest.mark.slow
+
 SOURCE = "/Volumes/main/docs/files"
 
 

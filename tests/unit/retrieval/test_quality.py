@@ -18,6 +18,8 @@ from insjo.retrieval.types import AnswerSpec, Finished, Hit
 from tests.support import documents as samples
 from tests.support.library import INDEX, VOLUME, Library, open_library
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:

@@ -13,6 +13,8 @@ from insjo.retrieval.types import AnswerSpec, Finished, Hit, Retrieved
 from tests.support import documents as samples
 from tests.support.library import INDEX, SCHEMA, VOLUME, Library, open_library
 
+pytestmark = pytest.mark.slow
+
 HIDDEN = f"{SCHEMA}.hidden"
 QUESTIONS = (
     "How many days of paid holiday do I get?",

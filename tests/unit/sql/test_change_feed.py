@@ -12,6 +12,8 @@ import pytest
 from insjo.access.types import Label, Level, SecurableKind
 from tests.support.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 FEED = "TBLPROPERTIES (delta.enableChangeDataFeed = true)"
 
 

@@ -15,6 +15,8 @@ from insjo.sql.errors import (
 )
 from tests.support.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def people(desk: Desk) -> Desk:

@@ -12,6 +12,8 @@ from insjo.sql.errors import CopySchemaMismatch, FileOptionInvalid, FileReadFail
 from tests.support.desk import Desk
 from tests.support.workbook import workbook
 
+pytestmark = pytest.mark.slow
+
 GOOD = "id,name,born\n1,a,2020-01-02\n2,b,\n"
 BAD = 'id,name,born\n1,a,2020-01-02\nx,b,2020-01-02\n3,c,never\n4,d\n5,e,2020-01-01,9\n6,"f\n7,g,2021-01-01\n'
 

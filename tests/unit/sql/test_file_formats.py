@@ -20,6 +20,8 @@ from insjo.sql.errors import FileOptionInvalid, FileReadFailed, FileTooHeavy, Un
 from tests.support.desk import Desk
 from tests.support.workbook import workbook
 
+pytestmark = pytest.mark.slow
+
 TYPED = "schema => 'id INT, n STRUCT<x: INT>, m MAP<STRING, INT>, l ARRAY<INT>'"
 LINES = (
     '{"id": 1, "n": {"x": 1}}',

@@ -16,6 +16,8 @@ from insjo.sql.binding.guards import TRY, Guards
 from insjo.sql.dialect.session import SessionFacts
 from tests.support.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = (
     "CREATE TABLE people (id INT, name STRING, pay INT, region STRING)",
     "INSERT INTO people VALUES (1, 'anna', 10, 'north'), (2, 'bo', 20, 'south'), (3, 'hidden', 30, 'secret')",

@@ -12,6 +12,8 @@ from insjo.kernel.ids import new_id
 from insjo.sql.errors import CopySchemaMismatch, FileOptionInvalid, FileReadFailed, UnsupportedFeature
 from tests.support.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 'id,name,born\n1,Åsa,2020-01-02\n2,"Bo ""B"", jr",\n3,,2021-05-06\n'
 
 

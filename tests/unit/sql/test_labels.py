@@ -7,6 +7,8 @@ import pytest
 from insjo.access.types import Label, Level, SecurableKind
 from tests.support.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 SALARY = Label(Level.CONFIDENTIAL, frozenset({"salary"}))
 LABELLED = SALARY.text()
 

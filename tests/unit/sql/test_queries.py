@@ -8,6 +8,8 @@ from insjo.sql.types import Parameter
 from tests.support.desk import Desk
 from tests.support.lake import append
 
+pytestmark = pytest.mark.slow
+
 
 def test_rows_come_with_names_and_types(desk: Desk) -> None:
     result = desk.run("SELECT 1 AS a, 'x' AS b, CAST(1.5 AS DECIMAL(10, 2)) AS c, count(*) FROM VALUES (1), (2)")

@@ -24,6 +24,8 @@ from insjo.sql.errors import (
 from insjo.sql.types import HistoryFilter, Statement, StatementSpec, StatementState
 from tests.support.desk import Desk, open_desk
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = "SELECT count(*) FROM range(100000000) a, range(100000) b WHERE a.id + b.id < 0"
 
 

@@ -12,6 +12,8 @@ from deltalake import DeltaTable
 from insjo.catalog.types import TableName
 from tests.support.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 
 def _rows(desk: Desk, table: str = "a", order: str = "id") -> list[tuple[Any, ...]]:
     return desk.rows(f"SELECT * FROM {table} ORDER BY {order}")

@@ -29,6 +29,8 @@ from insjo.workspace.service import tree
 from insjo.workspace.types import ObjectKind, State
 from tests.unit.workspace.conftest import Desk
 
+pytestmark = pytest.mark.slow
+
 
 def paths(desk: Desk, who: RequestContext, folder: str) -> list[str]:
     return [each.path for each in desk.room.objects.list(who, folder)]
