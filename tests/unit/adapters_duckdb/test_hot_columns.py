@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from insjo.adapters.duckdb import hot as columns
 from insjo.adapters.duckdb.hot import HotColumns, attach
 
 MIB = 1024**2
@@ -85,6 +86,18 @@ def test_more_columns_take_the_place_of_fewer(database: duckdb.DuckDBPyConnectio
     assert not ask(hot, database, scan(tmp_path / "1.parquet", columns=("a", "b")))[1]
     until(lambda: [held["columns"] for held in hot.state()] == [["a", "b"]])
     assert ask(hot, database, scan(tmp_path / "1.parquet")) == ((45,), True)
+
+
+def test_what_fits_only_when_it_is_compressed_is_held_though_busy_readers_put_that_off(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(database, tmp_path / "1.parquet", 10)
+    compress, put_off = columns._compress, iter([True, True])
+    monkeypatch.setattr(columns, "_compress", lambda *given: None if next(put_off, False) else compress(*given))
+    hot = opened(database, bytes_max=2 * MIB)
+    ask(hot, database, scan(tmp_path / "1.parquet", load="SELECT 1::BIGINT AS a FROM range(2000000)"))
+    until(lambda: bool(hot.state()))
+    assert hot.state()[0]["bytes"] <= 2 * MIB  # type: ignore[operator]  # A number.
 
 
 def test_what_is_too_big_is_not_held(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

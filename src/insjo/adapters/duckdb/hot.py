@@ -26,6 +26,9 @@ REFUSED_MAX = 1000
 GROWTH = 8
 """While it is loaded a table takes about so many times the bytes that it has in its compressed files."""
 
+COMPRESS_ATTEMPTS = 20
+COMPRESS_AGAIN_S = 0.25
+
 
 @dataclass(eq=False, slots=True)
 class Held:
@@ -128,11 +131,10 @@ class HotColumns:
         before = _memory(cursor)
         try:
             cursor.execute(f"CREATE TABLE {name} AS {scan['load']}")
-            _compress(cursor, self._schema)
+            size_bytes = self._compressed(cursor, before)
         except BaseException:
             cursor.execute(f"DROP TABLE IF EXISTS {name}")
             raise
-        size_bytes = max(1, _memory(cursor) - before)
         with self.lock:
             if size_bytes > self._bytes_max:
                 cursor.execute(f"DROP TABLE {name}")
@@ -140,6 +142,16 @@ class HotColumns:
             self._held.append(Held(name, scan["table_id"], scan["rows"], columns, size_bytes, time.monotonic()))
             self._drop(cursor, (each for each in self._held[:-1] if each.rows == scan["rows"] and each.columns <= columns))
         self._make_room(cursor, 0, scan["table_id"], scan["rows"])
+
+    def _compressed(self, cursor: duckdb.DuckDBPyConnection, before: int) -> int:
+        """Memory of what was loaded, compressed; beside busy readers that takes several attempts, and only its result says what fits."""
+        _compress(cursor, self._schema)
+        for _ in range(COMPRESS_ATTEMPTS):
+            if _memory(cursor) - before <= self._bytes_max:
+                break
+            time.sleep(COMPRESS_AGAIN_S)
+            _compress(cursor, self._schema)
+        return max(1, _memory(cursor) - before)
 
     def _make_room(self, cursor: duckdb.DuckDBPyConnection, size_bytes: int, table_id: str, rows: str) -> None:
         """Drop other versions of the table, and what was used longest ago, until so much fits."""
