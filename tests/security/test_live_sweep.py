@@ -28,13 +28,14 @@ def _filled(path: str, ids: dict[str, str]) -> str:
     """The path with the names of hidden things in it."""
     full = f"{ids['catalog']}.{ids['schema']}"
     kinds = {"tables": f"{full}.{ids['table']}", "volumes": f"{full}.{ids['volume']}", "schemas": full, "catalogs": ids["catalog"]}
-    kinds["models"] = f"{full}.{ids['model']}"
+    kinds |= dict.fromkeys(("models", "securable-tags", "subentity-tags"), f"{full}.{ids['model']}")
     values = {
         "catalog": ids["catalog"],
         "schema": ids["schema"],
         "table": ids["table"],
         "volume": ids["volume"],
-        "kind": "table",
+        "kind": "model" if "-tags/" in path else "table",
+        "model": ids["model"],
         "full_name": next((name for kind, name in kinds.items() if f"/{kind}/" in path), f"{full}.{ids['table']}"),
         "path": ids["file"].lstrip("/") if "/fs/" in path else f"{CANARY}.txt",
         "statement_id": ids["statement_id"],
@@ -74,6 +75,17 @@ def _without_echo(told: str, filled: str) -> str:
     for echoed in (filled, filled.lstrip("/"), *filled.strip("/").split("/"), *filled.strip("/").replace("/", ".").split(".")):
         told = told.replace(echoed, "")
     return told
+
+
+def test_files_of_a_hidden_model_are_neither_told_nor_changed(guarded: Guarded) -> None:
+    ids = guarded.ids
+    folder = f"/Models/{ids['catalog']}/{ids['schema']}/{ids['model']}"
+    for door in ("files", "directories"):
+        for method in ("GET", "HEAD", "PUT", "DELETE"):
+            for inside in ("", "/1", f"/1/{CANARY}.bin", "/2/x"):
+                answer = guarded.outsider.call(method, f"/api/2.0/fs/{door}{folder}{inside}", raw=b"x" if method == "PUT" else None)
+                assert answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}, (method, inside, answer.status, answer.text[:300])
+                assert CANARY not in _without_echo(answer.text, f"{folder}{inside}")
 
 
 def test_what_the_admin_made_is_still_there(guarded: Guarded) -> None:
